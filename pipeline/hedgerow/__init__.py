@@ -1,0 +1,1 @@
+"""Hedgerow: which quantizer keeps the borders?"""

@@ -1,0 +1,1 @@
+"""Family: Segmentation networks. One file, one choice."""

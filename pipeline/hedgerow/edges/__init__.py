@@ -1,0 +1,1 @@
+"""Kit: edges, thinning, distances, corners, components and contingency, exact and shared by all metrics."""

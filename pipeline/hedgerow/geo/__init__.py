@@ -1,0 +1,1 @@
+"""Grids, tiles and metres: everything about where a pixel lies, nothing about what it shows."""

@@ -1,0 +1,1 @@
+"""One whole job each: plan, then do; the manifest last."""

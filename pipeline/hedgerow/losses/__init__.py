@@ -1,0 +1,1 @@
+"""Family: What training minimises. One file, one choice."""

@@ -1,0 +1,1 @@
+"""Family: What is scored. One file, one choice."""

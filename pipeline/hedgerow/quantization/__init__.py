@@ -1,0 +1,1 @@
+"""Kit: grids, observers, sites and the ledger that quantizers are composed from."""

@@ -1,0 +1,1 @@
+"""Family: Ways to make a network smaller. One file, one choice."""

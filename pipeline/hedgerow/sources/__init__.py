@@ -1,0 +1,1 @@
+"""Family: Where imagery and truth come from. One file, one choice."""

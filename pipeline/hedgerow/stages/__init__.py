@@ -1,0 +1,1 @@
+"""Plain functions, one per step of the work; none of them knows of Dask."""

@@ -1,0 +1,1 @@
+"""Family: How pixels become regions. One file, one choice."""

@@ -1,0 +1,1 @@
+"""Fitting a network: data, loop, evaluation."""

@@ -1,0 +1,1 @@
+"""Family: File formats. One file, one choice."""
