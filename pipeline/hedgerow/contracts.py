@@ -17,6 +17,7 @@ from hedgerow.geo.windows import Window
 from hedgerow.records import FieldMap, Patch, Regions, Value
 
 if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
     from torch import Tensor, nn
 
 T = TypeVar("T")
@@ -162,6 +163,9 @@ class Writer(Protocol):
 
     def write(self, field_map: FieldMap, path: Path) -> Sequence[Path]:
         """Write atomically (temp, then rename) and return the files made."""
+
+    def write_layers(self, layers: Mapping[str, GeoDataFrame], path: Path) -> Sequence[Path]:
+        """Write layers of any name; a format that holds one layer gives one that comes alone to `path` itself."""
 
 
 __all__ = [

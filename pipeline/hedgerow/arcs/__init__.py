@@ -1,1 +1,1 @@
-"""Kit: crack edges of a label raster, chained into arcs per tile and joined once."""
+"""Kit: borders as arcs on the corner grid of a raster: crack edges, chaining, joins, merges, faces, simplification."""

@@ -25,7 +25,7 @@ def pixel_size_m(geobox: GeoBox) -> tuple[float, float]:
     crs = _crs_of(geobox)
     rows, cols = geobox.shape
     a = geobox.transform
-    corners = [a * (cols / 2 + dx, rows / 2 + dy) for dy, dx in ((-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5))]
+    corners = [a @ (cols / 2 + dx, rows / 2 + dy) for dy, dx in ((-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5))]
     lon, lat = _to_degrees(crs).transform(*zip(*corners, strict=True))
     if not np.isfinite(lon).all() or not np.isfinite(lat).all():
         raise GeometryError(f"the raster's centre has no place on earth in {crs.to_string()}: check its CRS")

@@ -1,0 +1,115 @@
+"""How do pieces become whole arcs? Loose ends are tied where they meet, and every arc is written in its one canonical way.
+
+Used twice: for the pieces of all tiles, which meet at tile lines, and after regions were merged, when junctions vanish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hedgerow.arcs.chains import Chains, walked
+from hedgerow.arcs.network import Arcs, Ids, concatenated, corner_keys, offsets_of, ranges, run_sums
+from hedgerow.arcs.tile import Pieces
+
+
+def join_tiles(tiles: Iterable[Pieces]) -> Arcs:
+    """Join the pieces of all tiles of a raster into its arcs, the same for every tiling and order."""
+    tiles = list(tiles)
+    loose_start = np.concatenate([np.zeros(0, bool), *(tile.loose_start for tile in tiles)])
+    loose_end = np.concatenate([np.zeros(0, bool), *(tile.loose_end for tile in tiles)])
+    return _tied(concatenated([tile.arcs for tile in tiles]), loose_start, loose_end)
+
+
+def relabelled(arcs: Arcs, new_id: NDArray[np.integer]) -> Arcs:
+    """Give regions new ids (`new_id[old]`), drop the arcs inside a region, and join those that met at junctions now gone."""
+    left, right = new_id[arcs.left].astype(np.int64), new_id[arcs.right].astype(np.int64)
+    kept = np.flatnonzero(left != right)
+    found = _turned(arcs.taking(kept), left[kept], right[kept])
+    starts, ends = corner_keys(found.starts), corner_keys(found.ends)
+    corner, degree = np.unique(np.r_[starts, ends], return_counts=True)
+    passed = corner[degree == 2]
+    return _tied(found, np.isin(starts, passed), np.isin(ends, passed))
+
+
+def _turned(arcs: Arcs, left: Ids, right: Ids) -> Arcs:
+    """Reverse the arcs whose left id is now the larger one."""
+    back = left > right
+    lengths = np.diff(arcs.offsets)
+    place = np.arange(len(arcs.points))
+    mirrored = np.repeat(arcs.offsets[:-1] + arcs.offsets[1:] - 1, lengths) - place
+    points = arcs.points[np.where(np.repeat(back, lengths), mirrored, place)]
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    return Arcs(points, arcs.offsets, low, high, arcs.cracks, arcs.border_sum)
+
+
+def _tied(pieces: Arcs, loose_start: NDArray[np.bool_], loose_end: NDArray[np.bool_]) -> Arcs:
+    chains = walked(_following(pieces, loose_start, loose_end))
+    whole = _rings_from_smallest_corner(_chained(pieces, chains), chains.first_ring)
+    return _in_order(_without_straight_points(whole))
+
+
+def _following(pieces: Arcs, loose_start: NDArray[np.bool_], loose_end: NDArray[np.bool_]) -> Ids:
+    """The piece that goes on at each loose end. Both keep the smaller id on their left, so one ends and one starts there."""
+    starting, ending = np.flatnonzero(loose_start), np.flatnonzero(loose_end)
+    start_keys, end_keys = corner_keys(pieces.starts)[starting], corner_keys(pieces.ends)[ending]
+    order = np.argsort(start_keys)
+    following = np.full(len(pieces), -1, np.int64)
+    following[ending] = starting[order[np.searchsorted(start_keys, end_keys, sorter=order)]]
+    return following
+
+
+def _chained(pieces: Arcs, chains: Chains) -> Arcs:
+    """Concatenate the pieces of each chain; the corner where two meet is kept once."""
+    taken = pieces.taking(chains.order)
+    chain_heads = np.zeros(len(chains.order), bool)
+    chain_heads[chains.offsets[:-1]] = True
+    keep = np.ones(len(taken.points), bool)
+    keep[taken.offsets[:-1][~chain_heads]] = False
+    kept_before = offsets_of(keep)
+    heads = chains.order[chains.offsets[:-1]]
+    return Arcs(
+        points=taken.points[keep],
+        offsets=kept_before[taken.offsets[chains.offsets]],
+        left=pieces.left[heads],
+        right=pieces.right[heads],
+        cracks=run_sums(taken.cracks, chains.offsets),
+        border_sum=run_sums(taken.border_sum, chains.offsets),
+    )
+
+
+def _rings_from_smallest_corner(arcs: Arcs, first_ring: int) -> Arcs:
+    """Turn the rings (all arcs from `first_ring` on) so that they start at their smallest corner."""
+    starts, stops = arcs.offsets[first_ring:-1], arcs.offsets[first_ring + 1 :] - 1  # without the closing corner
+    if not len(starts):
+        return arcs
+    lengths = stops - starts
+    inner = ranges(starts, stops)
+    keys = corner_keys(arcs.points[inner])
+    firsts = offsets_of(lengths)
+    smallest = np.minimum.reduceat(keys, firsts[:-1])
+    shift = np.flatnonzero(keys == np.repeat(smallest, lengths)) - firsts[:-1]
+    step = ranges(np.zeros(len(lengths), np.int64), lengths + 1)
+    place = np.repeat(starts, lengths + 1) + (step + np.repeat(shift, lengths + 1)) % np.repeat(lengths, lengths + 1)
+    points = np.concatenate([arcs.points[: starts[0]], arcs.points[place]])
+    return Arcs(points, arcs.offsets, arcs.left, arcs.right, arcs.cracks, arcs.border_sum)
+
+
+def _without_straight_points(arcs: Arcs) -> Arcs:
+    """Drop corners in the middle of a straight line: where a tile line or a vanished junction was."""
+    if not len(arcs):
+        return arcs
+    step = np.diff(arcs.points, axis=0) == 0
+    straight = np.zeros(len(arcs.points), bool)
+    straight[1:-1] = (step[1:] & step[:-1]).any(axis=1)
+    straight[arcs.offsets[:-1]] = straight[arcs.offsets[1:] - 1] = False
+    offsets = offsets_of(~straight)[arcs.offsets]
+    return Arcs(arcs.points[~straight], offsets, arcs.left, arcs.right, arcs.cracks, arcs.border_sum)
+
+
+def _in_order(arcs: Arcs) -> Arcs:
+    """Sort by first corner, then by second: no two arcs leave a corner in the same direction."""
+    first, second = corner_keys(arcs.starts), corner_keys(arcs.points[arcs.offsets[:-1] + 1])
+    return arcs.taking(np.lexsort((second, first)))

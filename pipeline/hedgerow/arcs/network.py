@@ -1,0 +1,104 @@
+"""What is a border before it has a CRS? An arc: a chain of corner points with one region on each side.
+
+Corners are the points between pixels: corner (row, col) is the upper left corner of pixel (row, col). Arcs end at junctions,
+where three or four cracks meet; arcs without a junction are rings, closed, starting at their smallest corner (row, then
+column). An arc runs so that the smaller id is on its left, as seen on the raster with row 0 on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arcs:
+    """Arcs of one raster, or of one part of it.
+
+    `points` (n, 2) int32 are (row, col) corners, arc i owns `points[offsets[i]:offsets[i + 1]]`. `left` and `right` (m,) are
+    region ids, 0 = outside. `cracks` (m, 2) counts unit edges along rows and along columns before any simplification, and
+    `border_sum` (m,) adds up the border probability (0..255) of the two pixels at each of them.
+    """
+
+    points: NDArray[np.int32]
+    offsets: Ids
+    left: Ids
+    right: Ids
+    cracks: Ids
+    border_sum: Ids
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    @property
+    def starts(self) -> NDArray[np.int32]:
+        """(m, 2) first corner of each arc."""
+        return self.points[self.offsets[:-1]]
+
+    @property
+    def ends(self) -> NDArray[np.int32]:
+        """(m, 2) last corner of each arc; equal to the first where the arc is closed."""
+        return self.points[self.offsets[1:] - 1]
+
+    def lengths_m(self, pixel_m: tuple[float, float]) -> NDArray[np.float64]:
+        """Return lengths (m,) on pixels of (height, width) metres."""
+        return np.asarray(self.cracks[:, 0] * pixel_m[1] + self.cracks[:, 1] * pixel_m[0], np.float64)
+
+    def taking(self, order: Ids) -> Arcs:
+        """Return the arcs at `order`, in that order."""
+        points = self.points[ranges(self.offsets[order], self.offsets[order + 1])]
+        return Arcs(
+            points,
+            offsets_of(np.diff(self.offsets)[order]),
+            self.left[order],
+            self.right[order],
+            self.cracks[order],
+            self.border_sum[order],
+        )
+
+
+def no_arcs() -> Arcs:
+    """Return the arcs of a raster without any region."""
+    none = np.zeros(0, np.int64)
+    return Arcs(np.zeros((0, 2), np.int32), np.zeros(1, np.int64), none, none, np.zeros((0, 2), np.int64), none)
+
+
+def concatenated(parts: list[Arcs]) -> Arcs:
+    """Return all arcs of all parts, one after another."""
+    parts = [no_arcs(), *parts]
+    return Arcs(
+        np.concatenate([part.points for part in parts]),
+        offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
+        np.concatenate([part.left for part in parts]),
+        np.concatenate([part.right for part in parts]),
+        np.concatenate([part.cracks for part in parts]),
+        np.concatenate([part.border_sum for part in parts]),
+    )
+
+
+def corner_keys(points: NDArray[np.integer]) -> Ids:
+    """Return one number per corner (row, col), ordered by row, then column."""
+    return (points[:, 0].astype(np.int64) << 32) + points[:, 1]
+
+
+def offsets_of(lengths: NDArray[np.integer]) -> Ids:
+    """Return where runs of these lengths start in their concatenation, and its end."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def ranges(starts: Ids, stops: Ids) -> Ids:
+    """Return `arange(start, stop)` of every pair, concatenated."""
+    lengths = stops - starts
+    firsts = offsets_of(lengths)
+    return np.arange(firsts[-1]) + np.repeat(starts - firsts[:-1], lengths)
+
+
+def run_sums(values: NDArray[np.integer], offsets: Ids) -> Ids:
+    """Return the sum over each run (`offsets` as of `offsets_of`), exactly; `values` may have more axes behind the first."""
+    shape = (1, *values.shape[1:])
+    totals = np.concatenate([np.zeros(shape, np.int64), np.cumsum(values, axis=0, dtype=np.int64)])
+    return np.asarray(totals[offsets[1:]] - totals[offsets[:-1]])

@@ -1,0 +1,34 @@
+"""Can I bring my own network? Yes: `module:factory` names a function that returns an nn.Module.
+
+The module maps (n, bands, height, width) in [0, 1] to logits (n, 4, height, width): other, field, forest, border.
+"""
+
+import importlib
+
+from pydantic import BaseModel
+from torch import nn
+
+from hedgerow.errors import ModelError
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Where the factory is."""
+
+    factory: str
+
+
+def build(config: Config) -> nn.Module:
+    """Import the module and call its factory without arguments.
+
+    Raises:
+        ModelError: nothing there, or what comes back is no nn.Module.
+    """
+    module_name, _, name = config.factory.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(f"{config.factory}: {error}. The module must be importable (PYTHONPATH)") from error
+    module = factory()
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{config.factory}: returned {type(module).__name__}, a torch.nn.Module is needed")
+    return module.eval()

@@ -1,0 +1,149 @@
+"""What is in a model folder? Weights as safetensors, never a pickle, and a card that says what they are."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from hedgerow import registry
+from hedgerow.config import Settings
+from hedgerow.errors import ModelError
+from hedgerow.quantization.rebuild import requantized
+from hedgerow.records import CLASSES
+
+WEIGHTS, CARD = "model.safetensors", "model.json"
+
+
+class ModelCard(Settings):
+    """What a person and a program must know of a model."""
+
+    name: str
+    backbone: Mapping[str, Any]
+    bands: tuple[str, ...]
+    classes: tuple[str, ...] = CLASSES
+    gsd_m: tuple[float, float] | None = None
+    """Range of ground sampling distances that the network was trained for."""
+    licence: str = "unknown"
+    description: str = ""
+    training: Mapping[str, Any] = Field(default_factory=dict)
+    scores: Mapping[str, Any] = Field(default_factory=dict)
+    quantization: Mapping[str, Any] | None = None
+    """Sites and grids of a quantized model, see quantization/rebuild.py; None for a float one."""
+
+
+def shipped() -> tuple[str, ...]:
+    """Return the names of the models that come with the package."""
+    return tuple(sorted(card.parent.name for card in Path(__file__).parent.glob(f"*/{CARD}")))
+
+
+def locate(model: str) -> str:
+    """Return the folder of a shipped name or a path; `module:factory` stays as it is.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if is_factory(model):
+        return model
+    folder = Path(__file__).parent / model if model in shipped() else Path(model)
+    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+        known = registry.unknown("model", model, shipped())
+        raise ModelError(f"{known}. Or give a folder with {WEIGHTS} and {CARD}, or `module:factory`")
+    return str(folder)
+
+
+def is_factory(model: str) -> bool:
+    """Say whether a model's name is `module:factory`."""
+    module, colon, factory = model.partition(":")
+    return bool(colon) and module.replace(".", "").isidentifier() and factory.isidentifier()
+
+
+def digest(model: str) -> str:
+    """Return the SHA-256 of a model's weights (of its name, for a factory)."""
+    content = model.encode() if is_factory(model) else (Path(model) / WEIGHTS).read_bytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_card(model: str) -> ModelCard:
+    """Return the card of a located model; a factory's says only its name and the default bands.
+
+    Raises:
+        ModelError: the card is missing or not understood.
+    """
+    if is_factory(model):
+        return ModelCard(name=model, backbone={"kind": "factory", "factory": model}, bands=("red", "green", "blue"))
+    path = Path(model) / CARD
+    try:
+        card = ModelCard.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise ModelError(f"{path}: is no model card: {' '.join(str(error).split())}") from error
+    if card.classes != CLASSES:
+        raise ModelError(f"{path}: has classes {card.classes}, but maps are made of {CLASSES}")
+    return card
+
+
+def load(model: str) -> nn.Module:
+    """Return the network of a located model, float or quantized, in eval mode.
+
+    Raises:
+        ModelError: the weights are a pickle, damaged, or do not fit the card's backbone.
+    """
+    card = read_card(model)
+    module: nn.Module = registry.build("backbones", card.backbone)
+    if is_factory(model):
+        return module.eval()
+    state = _read_weights(Path(model) / WEIGHTS)
+    if card.quantization is not None:
+        return requantized(module, card.quantization, state)
+    fit_weights(module, state, Path(model) / WEIGHTS)
+    return module.eval()
+
+
+def save(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> None:
+    """Write a model folder: first the weights, the card last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
+    text = json.dumps(card.model_dump(mode="json", exclude_none=True), indent=1)
+    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load weights in FP32, whatever they are stored in.
+
+    Raises:
+        ModelError: names or shapes differ; the first few are named.
+    """
+    own = module.state_dict()
+    wrong = [f"{name} (missing)" for name in own.keys() - state.keys()]
+    wrong += [f"{name} (not in the network)" for name in state.keys() - own.keys()]
+    wrong += [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own.keys() & state.keys()
+        if own[name].shape != state[name].shape
+    ]
+    if wrong:
+        raise ModelError(f"{path}: {len(wrong)} weights do not fit the card's backbone: {'; '.join(sorted(wrong)[:3])}")
+    module.load_state_dict({name: state[name].to(own[name].dtype) for name in own})
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        raise ModelError(f"{path}: is a pickle, which can run code when opened: convert it to safetensors first")
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: is no safetensors file: {error}. Copy it again") from error
+    return state
+
+
+def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights as shipped: float16, which halves the file and moves no weight by more than 0.05 %."""
+    return {name: value.half() if value.dtype == torch.float32 else value for name, value in state.items()}

@@ -1,0 +1,7 @@
+"""Where can a tensor be seen or quantized that is no layer's input? At a tap: an identity that bears a name."""
+
+from torch import nn
+
+
+class Tap(nn.Identity):
+    """A named place in a network. It passes its tensor on; a quantizer may put a fake quantizer in its stead."""

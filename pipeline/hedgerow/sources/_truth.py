@@ -1,0 +1,238 @@
+"""Where is the truth of an input, and what does it say on the input's grid? Vector polygons of fields and forests.
+
+Truth comes as people have it: any OGR format, any CRS, several layers, self-crossing rings, multipolygons, parcels far
+outside the image. What was mended or left out is counted in the report, and what cannot be used is refused.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from geopandas import GeoDataFrame
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from shapely.affinity import affine_transform
+
+from hedgerow.config import TruthRule
+from hedgerow.errors import ConfigError, SourceError
+from hedgerow.records import REGION_CLASSES
+from hedgerow.registry import unknown
+from hedgerow.sources._vectors import Bounds, PolygonLayer, degrees, polygon_layers, polygon_parts, transformed
+
+VECTOR_SUFFIXES = (".gpkg", ".shp", ".parquet", ".geoparquet", ".fgb", ".geojson", ".json", ".gml", ".kml")
+"""What is looked for beside an input or in a truth folder, in order of preference."""
+
+FRAME_MARGIN_PX = 16
+"""Truth is cut this far outside the raster: a cut along the frame itself would look like a border there."""
+
+_FIELDS = TruthRule()
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Polygons in the CRS of a raster: `geometries` (n,) of shapely.Polygon, `classes` (n,) uint8 region classes."""
+
+    geometries: NDArray[Any]
+    classes: NDArray[np.uint8]
+    report: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.geometries.shape != self.classes.shape or self.classes.dtype != np.uint8:
+            raise SourceError(f"truth has {self.geometries.shape} polygons and {self.classes.shape} classes")
+
+
+def find_truth(option: str | None, input_path: Path, stem: str) -> Path | None:
+    """Return the vector file that `--truth` means for one input, or None where it has none.
+
+    Args:
+        option: None; a vector file, taken for every input; a folder with `STEM.EXT` or `STEM_fields.EXT`; or 'auto',
+            the same names beside the input.
+        input_path: the raster.
+        stem: what the input is called in the outputs; may hold folders.
+
+    Raises:
+        SourceError: `option` names a file or folder that does not exist.
+    """
+    if option is None:
+        return None
+    if option == "auto":
+        return _named_after([input_path.with_name(input_path.stem)])
+    path = Path(option)
+    if not path.exists():
+        raise SourceError(f"--truth {option}: there is no such file or folder; give one, or `auto`")
+    if path.is_file() or path.suffix.lower() == ".gdb":
+        return path
+    return _named_after([path / stem, path / Path(stem).name, path / input_path.stem])
+
+
+def read_truth(
+    path: Path,
+    geobox: GeoBox,
+    *,
+    truth_rule: TruthRule = _FIELDS,
+) -> Truth:
+    """Return the truth polygons that touch a raster, single and valid, in its CRS.
+
+    The class of a polygon is, in this order: what the rule's `classes` make of its attribute; the attribute itself
+    where it is a class; the same for the layer's name; the rule's default. Polygons of class `other` are left out.
+
+    Args:
+        path: a vector file; layers without polygons are passed over if another layer has some.
+        geobox: the raster's grid.
+        truth_rule: which class a polygon has.
+
+    Raises:
+        SourceError: no polygon layer, no CRS, no such attribute, or no overlap with the raster.
+        ConfigError: the rule names a class that regions do not have.
+    """
+    naming = _Naming(truth_rule)
+    grid = _Grid.of(geobox, path)
+    layers, skipped = polygon_layers(path)
+    _refuse_if_apart(path, layers, grid)
+    pieces = [_on_grid(layer, grid, naming, path) for layer in layers]
+    geometries = np.concatenate([piece.geometries for piece in pieces])
+    codes = np.concatenate([piece.codes for piece in pieces])
+    kept = codes != REGION_CLASSES.index("other")
+    report = {
+        "path": str(path),
+        "layers": [layer.name for layer in layers],
+        "skipped_layers": skipped,
+        "polygons": int(kept.sum()),
+        **{name: int((codes == code).sum()) for code, name in enumerate(REGION_CLASSES)},
+        **{name: sum(getattr(piece, name) for piece in pieces) for name in ("made_valid", "cut_at_frame")},
+        "without_class": dict(sum((piece.without_class for piece in pieces), Counter[str]())),
+    }
+    return Truth(geometries[kept], codes[kept], report)
+
+
+def _named_after(stems: Iterable[Path]) -> Path | None:
+    candidates = (
+        stem.with_name(f"{stem.name}{ending}{suffix}")
+        for stem in stems
+        for ending in ("", "_fields")
+        for suffix in VECTOR_SUFFIXES
+    )
+    return next((path for path in candidates if path.is_file() and "_mask" not in path.stem.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The raster's outline in its own CRS, and the same with a margin."""
+
+    crs: CRS
+    outline: shapely.Polygon
+    cut: shapely.Polygon
+
+    @classmethod
+    def of(cls, geobox: GeoBox, path: Path) -> "_Grid":
+        if geobox.crs is None:
+            raise SourceError(f"{path}: truth cannot be laid on a raster without a CRS: assign one to the raster first")
+        return cls(CRS.from_user_input(str(geobox.crs)), _outline(geobox, 0), _outline(geobox, FRAME_MARGIN_PX))
+
+
+def _outline(geobox: GeoBox, margin_px: int) -> shapely.Polygon:
+    height, width = geobox.shape
+    pixels = shapely.box(-margin_px, -margin_px, width + margin_px, height + margin_px)
+    return affine_transform(pixels, geobox.transform.to_shapely())
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A rule whose classes exist, put to use."""
+
+    rule: TruthRule
+
+    def __post_init__(self) -> None:
+        for name in (*self.rule.classes.values(), self.rule.default):
+            if name not in REGION_CLASSES:
+                raise ConfigError(unknown("class of truth", name, REGION_CLASSES))
+
+    def values(self, frame: GeoDataFrame, layer: str, path: Path) -> list[str]:
+        """Return the text of each feature's class attribute, '' where there is none."""
+        name = self.rule.attribute or "class"
+        if name in frame.columns:
+            return [_text(value) for value in frame[name]]
+        if self.rule.attribute:
+            columns = tuple(str(column) for column in frame.columns.drop(frame.geometry.name))
+            raise SourceError(f"{path}: {unknown(f'attribute of layer {layer!r}', self.rule.attribute, columns)}")
+        return [""] * len(frame)
+
+    def known(self, word: str) -> str | None:
+        """Return the class that a value or layer name stands for, if any: 'Forests' is forest."""
+        plain = word.strip().lower().removesuffix("s")
+        return self.rule.classes.get(word) or (plain if plain in REGION_CLASSES else None)
+
+
+def _text(value: Any) -> str:
+    """Codes are often stored as floats: 3.0 is '3'."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What one layer gives to the truth, and what was done to it."""
+
+    geometries: NDArray[Any]
+    codes: NDArray[np.uint8]
+    made_valid: int
+    cut_at_frame: int
+    without_class: Counter[str]
+
+
+def _on_grid(layer: PolygonLayer, grid: _Grid, naming: _Naming, path: Path) -> _Piece:
+    frame = layer.load(transformed(_bounds(grid.cut), grid.crs, layer.crs))
+    words = naming.values(frame, layer.name, path)
+    shapes = shapely.force_2d(frame.geometry.to_crs(grid.crs).to_numpy())
+    invalid = ~(shapely.is_valid(shapes) | shapely.is_missing(shapes))
+    parts, origin = polygon_parts(_made_valid(shapes, invalid))
+    inside = shapely.intersects(parts, grid.outline) & ~shapely.touches(parts, grid.outline)
+    parts, origin = parts[inside], origin[inside]
+    beyond = ~shapely.within(parts, grid.cut)
+    cut, of_part = polygon_parts(np.where(beyond, shapely.intersection(parts, grid.cut), parts))
+    origin = origin[of_part]
+    by_layer = naming.known(layer.name) or naming.rule.default
+    names = [naming.known(word) if word else None for word in words]
+    codes = np.asarray([REGION_CLASSES.index(name or by_layer) for name in names], dtype=np.uint8)
+    used = np.unique(origin)
+    return _Piece(
+        geometries=cut,
+        codes=codes[origin],
+        made_valid=int(invalid[used].sum()),
+        cut_at_frame=int(beyond.sum()),
+        without_class=Counter(words[i] for i in used if words[i] and names[i] is None),
+    )
+
+
+def _made_valid(shapes: NDArray[Any], invalid: NDArray[np.bool_]) -> NDArray[Any]:
+    mended = shapes.copy()
+    mended[invalid] = shapely.make_valid(shapes[invalid], method="structure", keep_collapsed=False)
+    return mended
+
+
+def _bounds(polygon: shapely.Polygon) -> Bounds:
+    west, south, east, north = polygon.bounds
+    return west, south, east, north
+
+
+def _refuse_if_apart(path: Path, layers: Iterable[PolygonLayer], grid: _Grid) -> None:
+    """Truth may be empty here, but then it must lie around the raster."""
+    raster = degrees(_bounds(grid.outline), grid.crs)
+    extents = [layer.degrees for layer in layers]
+    if not any(shapely.box(*raster).intersects(shapely.box(*extent)) for extent in extents):
+        places = "; ".join(_place(extent) for extent in extents)
+        raise SourceError(
+            f"{path}: truth and raster do not overlap: truth lies at {places}, the raster at {_place(raster)}. "
+            "Give the truth of this raster, or check both CRSs"
+        )
+
+
+def _place(bounds: Bounds) -> str:
+    west, south, east, north = bounds
+    return f"longitude {west:.4f} to {east:.4f}, latitude {south:.4f} to {north:.4f}"

@@ -1,0 +1,248 @@
+"""How are pixels of a raster file read? By windows, one GDAL handle per thread, all kinds of nodata in one mask.
+
+Every format that GDAL opens will do; so will several single-band files of one scene. Band roles (red, nir, ...) come
+from the configuration, the band descriptions or the colour interpretation, in this order, and are never guessed.
+"""
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pydantic import BaseModel
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from hedgerow.errors import SourceError
+from hedgerow.geo.windows import Window
+from hedgerow.records import Patch
+
+_GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 128}
+_OPAQUE = 128  # alpha from here on is ground, below it is collar
+_SAME_ORIGIN_PX = 0.01
+_ROLE_WORDS = {
+    "blue": r"\bblue\b|^b0?2$",
+    "green": r"\bgreen\b|^b0?3$",
+    "red": r"\bred\b|^b0?4$",
+    "nir": r"\bnir\b|near.?infra|^b0?8a?$",
+}
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """One image: a raster file, or one single-band file per role."""
+
+    path: Path | dict[str, Path]
+    name: str = ""
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    """Roles to read, in the order in which the network takes them."""
+    stored_bands: tuple[str, ...] | None = None
+    """Roles of the bands as stored, first to last, where the file does not tell ('-' for one to skip)."""
+    nodata: float | None = None
+    """Overrides the file's nodata value."""
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """Imagery on disk. Holds only paths and numbers: it pickles, and opens files when it reads."""
+
+    name: str
+    geobox: GeoBox
+    bands: tuple[str, ...]
+    dtype: str
+    places: tuple[tuple[Path, int], ...]
+    """(file, 1-based band) for each role."""
+    nodata: tuple[float | None, ...]
+    masked: tuple[Path, ...]
+    """Files whose alpha band or internal mask counts."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files behind the image, each once."""
+        return tuple(dict.fromkeys(path for path, _ in self.places))
+
+    def read(self, window: Window) -> Patch:
+        """Return the stored values of a window inside the raster; invalid pixels are 0.
+
+        Raises:
+            SourceError: a file cannot be read there.
+        """
+        try:
+            data = np.concatenate([self._bands_of(path, window) for path in self.paths])
+            valid = self._valid_values(data)
+            for path in self.masked:
+                mask = self._open(path).dataset_mask(window=_rasterio_window(window))
+                valid &= mask >= _OPAQUE
+        except (RasterioError, OSError) as error:
+            raise SourceError(f"{self.paths[0]}: cannot read {window}: {error}. Is the file whole?") from error
+        return Patch(np.where(valid, data, data.dtype.type(0)), valid)
+
+    def _bands_of(self, path: Path, window: Window) -> NDArray[Any]:
+        indexes = [index for other, index in self.places if other == path]
+        pixels: NDArray[Any] = self._open(path).read(indexes, window=_rasterio_window(window))
+        return pixels
+
+    def _valid_values(self, data: NDArray[Any]) -> NDArray[np.bool_]:
+        """Combine the nodata values of all bands.
+
+        A value that is also a possible measurement (0 or 255 on 8 bits) is nodata only where all bands have it; one
+        that is not (NaN, -9999) wherever any band has it.
+        """
+        valid = np.isfinite(data).all(axis=0)
+        missing = np.stack(
+            [np.zeros(valid.shape, bool) if n is None else band == n for n, band in zip(self.nodata, data, strict=True)]
+        )
+        impossible = [n is not None and (n < 0 or data.dtype.kind == "f") for n in self.nodata]
+        return valid & ~missing.all(axis=0) & ~missing[impossible].any(axis=0)
+
+    def _open(self, path: Path) -> Any:
+        return _open_in_thread(path)
+
+
+def build(config: Config) -> RasterSource:
+    """Open the headers, settle bands, grid and nodata, and close the files again.
+
+    Raises:
+        SourceError: no CRS, only control points, a palette, too few bands, unknown roles, or grids that differ.
+    """
+    files = config.path if isinstance(config.path, dict) else {None: config.path}
+    headers = {path: _header(path) for path in files.values()}
+    if isinstance(config.path, dict):
+        places = _stacked(config.path, config.bands, headers)
+    else:
+        places = _within(config, headers[config.path])
+    return RasterSource(
+        name=config.name or places[0][0].stem,
+        geobox=_common_grid({path: headers[path] for path, _ in places}),
+        bands=config.bands,
+        dtype=np.result_type(*(headers[path].dtype for path, _ in places)).name,
+        places=places,
+        nodata=tuple(config.nodata if config.nodata is not None else headers[path].nodata for path, _ in places),
+        masked=tuple(dict.fromkeys(path for path, _ in places if headers[path].masked)),
+    )
+
+
+@dataclass(frozen=True)
+class _Header:
+    path: Path
+    geobox: GeoBox
+    count: int
+    dtype: str
+    nodata: float | None
+    masked: bool
+    descriptions: tuple[str | None, ...]
+    colours: tuple[ColorInterp, ...]
+
+
+def _header(path: Path) -> _Header:
+    try:
+        with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path) as dataset:
+            _refuse_unplaced(path, dataset)
+            return _Header(
+                path=path,
+                geobox=GeoBox(dataset.shape, dataset.transform, dataset.crs),
+                count=dataset.count,
+                dtype=dataset.dtypes[0],
+                nodata=dataset.nodata,
+                masked=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
+                descriptions=dataset.descriptions,
+                colours=dataset.colorinterp,
+            )
+    except (RasterioError, OSError) as error:
+        raise SourceError(f"{path}: cannot be opened as a raster: {error}. Replace the file or leave it out") from error
+
+
+def _refuse_unplaced(path: Path, dataset: Any) -> None:
+    if dataset.colorinterp[0] is ColorInterp.palette:
+        raise SourceError(f"{path}: band 1 is a palette of classes, not imagery: give the image it was made from")
+    if dataset.crs is not None:
+        return
+    if dataset.gcps[0]:
+        raise SourceError(
+            f"{path}: has {len(dataset.gcps[0])} ground control points but no grid: "
+            f"rectify it first, for instance `rio warp {path.name} out.tif --dst-crs EPSG:XXXX`"
+        )
+    raise SourceError(
+        f"{path}: has no CRS, so nothing can be measured in metres: assign one first, "
+        f"for instance `rio edit-info --crs EPSG:XXXX {path.name}` (and a transform, if it has none)"
+    )
+
+
+def _stacked(
+    files: Mapping[str, Path], wanted: tuple[str, ...], headers: Mapping[Path, _Header]
+) -> tuple[tuple[Path, int], ...]:
+    missing = [role for role in wanted if role not in files]
+    if missing:
+        raise SourceError(f"no file for band {', '.join(missing)}: name one with --bands {missing[0]}=PATTERN")
+    for role in wanted:
+        if headers[files[role]].count != 1:
+            raise SourceError(f"{files[role]}: has {headers[files[role]].count} bands, but stands for `{role}` alone")
+    return tuple((files[role], 1) for role in wanted)
+
+
+def _within(config: Config, header: _Header) -> tuple[tuple[Path, int], ...]:
+    roles = _roles(config, header)
+    missing = [role for role in config.bands if role not in roles]
+    if missing:
+        known = ", ".join(f"{i + 1}={role or '?'}" for i, role in enumerate(roles))
+        raise SourceError(
+            f"{header.path}: has {header.count} band(s) [{known}], but the model needs {', '.join(config.bands)}: "
+            f"name the stored bands in the config (source.stored_bands) or with --bands {','.join(config.bands)}"
+        )
+    return tuple((header.path, roles.index(role) + 1) for role in config.bands)
+
+
+def _roles(config: Config, header: _Header) -> list[str | None]:
+    if config.stored_bands is not None:
+        if len(config.stored_bands) > header.count:
+            raise SourceError(
+                f"{header.path}: has {header.count} band(s), but {len(config.stored_bands)} are named as stored: "
+                f"{', '.join(config.stored_bands)}"
+            )
+        return list(config.stored_bands)
+    by_text = [_role_in(text or "") for text in header.descriptions]
+    by_colour = [colour.name if colour.name in _ROLE_WORDS else None for colour in header.colours]
+    return [text or colour for text, colour in zip(by_text, by_colour, strict=True)]
+
+
+def _role_in(description: str) -> str | None:
+    return next((role for role, words in _ROLE_WORDS.items() if re.search(words, description.strip(), re.I)), None)
+
+
+def _common_grid(headers: Mapping[Path, _Header]) -> GeoBox:
+    first = next(iter(headers.values()))
+    for other in headers.values():
+        same_place = np.allclose(
+            np.asarray(~first.geobox.transform @ other.geobox.transform)[:6], (1, 0, 0, 0, 1, 0), atol=_SAME_ORIGIN_PX
+        )
+        if other.geobox.shape != first.geobox.shape or other.geobox.crs != first.geobox.crs or not same_place:
+            raise SourceError(
+                f"{other.path}: its grid differs from that of {first.path.name} "
+                f"({tuple(other.geobox.shape)} against {tuple(first.geobox.shape)} pixels): bring the bands to one grid first"
+            )
+    return first.geobox
+
+
+def _rasterio_window(window: Window) -> RasterioWindow:
+    height, width = window.shape
+    return RasterioWindow(window.x0, window.y0, width, height)
+
+
+_handles = threading.local()
+
+
+def _open_in_thread(path: Path) -> Any:
+    """Return this thread's handle of a file: GDAL handles must not be shared between threads."""
+    handles: dict[Path, Any] = _handles.__dict__.setdefault("by_path", {})
+    if path not in handles:
+        while len(handles) >= 16:  # an old scene's handles: close before opening more
+            handles.pop(next(iter(handles))).close()
+        with rasterio.Env(**_GDAL_OPTIONS):
+            handles[path] = rasterio.open(path)
+    return handles[path]

@@ -1,0 +1,140 @@
+"""What does the network learn from? Scenes in memory: scaled pixels, and the polygons that are known of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import rasterio.features
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+from hedgerow import registry
+from hedgerow.errors import SourceError
+from hedgerow.geo.windows import Window
+from hedgerow.randomness import integer_seed, rng_for
+from hedgerow.records import BORDER, CLASSES
+from hedgerow.scaling import scaling_of
+from hedgerow.sources._truth import find_truth, read_truth
+from hedgerow.training.plan import FolderData, SyntheticData
+
+ANY = (1 << len(CLASSES)) - 1
+"""The set of all classes: nothing is known of a pixel."""
+
+
+@dataclass(frozen=True)
+class LabelledScene:
+    """One image of the training set."""
+
+    name: str
+    image: NDArray[np.float32]
+    """(bands, height, width) in [0, 1]."""
+    valid: NDArray[np.bool_]
+    transform: Affine
+    polygons: NDArray[np.object_]
+    classes: NDArray[np.uint8]
+    unlabelled: int
+    """Set of classes that a pixel outside every polygon may have."""
+    zoom: tuple[float, float]
+
+    def targets(self, transform: Affine, shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """Burn the sets of possible classes onto a grid: polygons, then their borders, 3 px wide."""
+        shapes = [(p, 1 << int(c)) for p, c in zip(self.polygons, self.classes, strict=True)]
+        if not shapes:
+            return np.full(shape, self.unlabelled, np.uint8)
+        sets = rasterio.features.rasterize(
+            shapes, out_shape=shape, transform=transform, fill=self.unlabelled, dtype="uint8"
+        )
+        lines = rasterio.features.rasterize(shapely.boundary(self.polygons), out_shape=shape, transform=transform)
+        return np.where(maximum_filter(lines, 3) > 0, np.uint8(1 << BORDER), sets)
+
+
+def load_scenes(data: SyntheticData | FolderData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:
+    """Yield the scenes of one entry of the data list."""
+    return _synthetic(data, bands, seed) if isinstance(data, SyntheticData) else _from_folder(data, bands, seed)
+
+
+def _synthetic(data: SyntheticData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:
+    from hedgerow.sources import synthetic  # noqa: PLC0415  (geopandas: only when scenes are asked for)
+
+    rng = rng_for(seed, "scenes")
+    low, high = np.log(data.gsd_m)
+    for i in range(data.scenes):
+        gsd_m = float(np.exp(low + (high - low) * (i + rng.random()) / data.scenes))
+        sensor = "satellite" if gsd_m > 4 else "aerial" if gsd_m > 0.4 else "drone"
+        config = synthetic.Config(
+            seed=integer_seed(seed, "scene", i) % 2**31,
+            gsd_m=gsd_m,
+            sensor=sensor,
+            height_px=data.scene_px,
+            width_px=data.scene_px,
+        )
+        source = synthetic.build(config)
+        scene, order = source.scene, [source.bands.index(b) for b in bands]
+        scaling = scaling_of(source, seed)
+        patch = source.read(Window(0, 0, *scene.valid.shape))
+        if scaling is None:
+            continue
+        yield LabelledScene(
+            name=f"synthetic-{i}",
+            image=scaling.apply(patch)[order],
+            valid=patch.valid,
+            transform=scene.geobox.transform,
+            polygons=np.asarray(scene.truth.geometry.values, dtype=object),
+            classes=np.asarray([CLASSES.index(c) for c in scene.truth["class"]], np.uint8),
+            unlabelled=_bits(data.unlabelled),
+            zoom=(1.0, 1.0),
+        )
+
+
+def _from_folder(data: FolderData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:
+    for name, place in _images(data):
+        source = registry.build(
+            "sources", {"kind": "geotiff", "path": place, "bands": bands, "stored_bands": data.stored_bands}
+        )
+        scaling = scaling_of(source, seed)
+        any_path = place if isinstance(place, Path) else next(iter(place.values()))
+        truth_path = find_truth(data.truth, any_path, name)
+        if truth_path is None or scaling is None:
+            raise SourceError(f"{any_path}: has no truth beside it ({name}.gpkg or {name}_fields.gpkg) or no valid pixel")
+        truth = read_truth(truth_path, source.geobox, truth_rule=data.truth_rule)
+        rows, cols = source.geobox.shape
+        window = Window(round(data.rows[0] * rows), 0, round(data.rows[1] * rows), cols)
+        patch = source.read(window)
+        yield LabelledScene(
+            name=name,
+            image=scaling.apply(patch),
+            valid=patch.valid,
+            transform=source.geobox.transform @ Affine.translation(0, window.y0),
+            polygons=truth.geometries,
+            classes=truth.classes,
+            unlabelled=_bits(data.unlabelled),
+            zoom=data.zoom,
+        )
+
+
+def _images(data: FolderData) -> Iterator[tuple[str, Path | dict[str, Path]]]:
+    if data.bands is not None:
+        yield data.path.name, {role: _one(data.path, pattern) for role, pattern in data.bands.items()}
+        return
+    found = False
+    for path in sorted(data.path.glob("*.tif*")):
+        if any(fnmatch(path.stem, p) for p in data.include) and not any(fnmatch(path.stem, p) for p in data.exclude):
+            found = True
+            yield path.stem, path
+    if not found:
+        raise SourceError(f"{data.path}: no raster matches {', '.join(data.include)}: check path and patterns")
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    matches: Sequence[Path] = sorted(folder.glob(pattern))
+    if len(matches) != 1:
+        raise SourceError(f"{folder}: {len(matches)} files match {pattern}, exactly one must")
+    return matches[0]
+
+
+def _bits(names: Sequence[str]) -> int:
+    return sum(1 << CLASSES.index(name) for name in names)
