@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NewType
 
 import numpy as np
@@ -225,3 +225,7 @@ class Score:
     flag: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     terms_used: tuple[str, ...] = ()
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the score as a row of scores.json."""
+        return asdict(self)

@@ -56,5 +56,5 @@ def test_no_tiles_still_make_a_table(tmp_path: Path) -> None:
 
 
 def test_a_grid_without_a_place_has_no_footprint() -> None:
-    with pytest.raises(GeometryError, match="no CRS|without a CRS"):
+    with pytest.raises(GeometryError, match="without a CRS"):
         footprint(GeoBox((4, 4), Affine.identity(), None))

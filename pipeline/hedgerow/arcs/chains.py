@@ -1,6 +1,7 @@
 """Which link follows which? Linked lists walked from their heads, then the rings that have none.
 
-The walk is plain Python on purpose: 0.1 microseconds a link, against 1.3 for pointer doubling in numpy over the same links.
+The walk is plain Python on purpose: about 0.2 microseconds a link, against more than 1 for pointer doubling in
+numpy over the same links.
 """
 
 from __future__ import annotations

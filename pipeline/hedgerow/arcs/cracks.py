@@ -1,8 +1,8 @@
 """Where does the region change? Crack edges of one tile, as straight directed segments between corners.
 
-A crack is a unit edge between two pixels of different regions. Straight runs of cracks between nodes (turns and junctions)
-are segments; a run that crosses the tile line is cut there. A tile owns the cracks on its upper and left line, and those on
-its lower and right line only where the raster ends, so every crack of a raster has one owner.
+A crack is a unit edge between two pixels of different regions. Straight runs of cracks between nodes (turns and
+junctions) are segments; a run that crosses the tile line is cut there. A tile owns the cracks on its upper and left
+line, and those on its lower and right line only where the raster ends, so every crack of a raster has one owner.
 """
 
 from __future__ import annotations

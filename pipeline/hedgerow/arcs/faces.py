@@ -1,8 +1,9 @@
 """Which arcs bound which region? Rings of arcs around each region, and polygons made of them.
 
-Arcs know their regions, so no point has to be looked up and no hole has to be searched for its shell: walk along an arc with
-the region on the left, turn left at every junction, and the ring closes. Rings are found once, on the exact arcs; polygons
-are then built from any points that keep the arcs' topology, exact or simplified, and neighbours share every point.
+Arcs know their regions, so no point has to be looked up and no hole has to be searched for its shell: walk along an
+arc with the region on the left, turn left at every junction, and the ring closes. Rings are found once, on the
+exact arcs; polygons are then built from any points that keep the arcs' topology, exact or simplified, and
+neighbours share every point.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from hedgerow.arcs.network import Arcs, Ids, corner_keys, offsets_of, ranges, ru
 class Faces:
     """The rings of every region. Side 2 i is arc i forward, side 2 i + 1 is arc i backward; the region is on its left.
 
-    Ring r is `sides[offsets[r]:offsets[r + 1]]` and bounds region `region[r]`. Rings are sorted by region, each shell first.
+    Ring r is `sides[offsets[r]:offsets[r + 1]]` and bounds region `region[r]`. Rings are sorted by region, each
+    shell first.
     """
 
     sides: Ids
@@ -60,7 +62,7 @@ def polygons(found: Faces, arcs: Arcs, points: NDArray[np.float64]) -> NDArray[A
         return np.zeros(0, object)
     place, per_side = _side_points(arcs, found.sides)
     ring = np.repeat(np.repeat(np.arange(len(found.region)), np.diff(found.offsets)), per_side)
-    rings = shapely.linearrings(points[place], indices=ring)
+    rings = np.asarray(shapely.linearrings(points[place], indices=ring), object)
     _, polygon = np.unique(found.region, return_inverse=True)
     return np.asarray(shapely.polygons(rings, indices=polygon), object)
 
@@ -70,7 +72,7 @@ def _region_of_side(arcs: Arcs) -> Ids:
 
 
 def _following_side(arcs: Arcs) -> Ids:
-    """The side that goes on where each one ends: left if there is one, else straight on, else right."""
+    """Find the side that goes on where each one ends: left if there is one, else straight on, else right."""
     heading_out, heading_in = _headings(arcs)
     _, corner = np.unique(np.r_[corner_keys(arcs.starts), corner_keys(arcs.ends)], return_inverse=True)
     first, last = corner[: len(arcs)], corner[len(arcs) :]
@@ -99,7 +101,7 @@ def _heading(here: NDArray[np.int32], there: NDArray[np.int32]) -> Ids:
 
 
 def _simple_rings(arcs: Arcs, sides: Ids, offsets: Ids) -> tuple[Ids, Ids]:
-    """Cut rings that pass a corner twice into rings that do not, so that a shell and a hole that touch are two rings."""
+    """Cut rings that pass a corner twice into rings that do not, so that a touching hole is its own."""
     starts = corner_keys(np.stack([arcs.starts, arcs.ends], axis=1).reshape(-1, 2))[sides]
     ring = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     twice = _repeats(ring, starts)
@@ -147,7 +149,7 @@ def _ring_areas(arcs: Arcs, sides: Ids, offsets: Ids) -> NDArray[np.float64]:
 
 
 def doubled_areas(arcs: Arcs) -> Ids:
-    """Return twice the area (m,) swept between each arc and the origin, positive where it runs anticlockwise, row 0 on top."""
+    """Return twice the area (m,) between each arc and the origin, positive where anticlockwise with row 0 on top."""
     row, col = arcs.points.astype(np.int64).T
     cross = np.zeros(len(arcs.points), np.int64)
     cross[:-1] = col[1:] * row[:-1] - col[:-1] * row[1:]

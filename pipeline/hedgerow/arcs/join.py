@@ -1,4 +1,4 @@
-"""How do pieces become whole arcs? Loose ends are tied where they meet, and every arc is written in its one canonical way.
+"""How do pieces become whole arcs? Loose ends are tied where they meet, and every arc gets its one canonical form.
 
 Used twice: for the pieces of all tiles, which meet at tile lines, and after regions were merged, when junctions vanish.
 """
@@ -24,7 +24,7 @@ def join_tiles(tiles: Iterable[Pieces]) -> Arcs:
 
 
 def relabelled(arcs: Arcs, new_id: NDArray[np.integer]) -> Arcs:
-    """Give regions new ids (`new_id[old]`), drop the arcs inside a region, and join those that met at junctions now gone."""
+    """Give regions new ids (`new_id[old]`), drop the arcs inside a region, and join what met at junctions now gone."""
     left, right = new_id[arcs.left].astype(np.int64), new_id[arcs.right].astype(np.int64)
     kept = np.flatnonzero(left != right)
     found = _turned(arcs.taking(kept), left[kept], right[kept])
@@ -52,7 +52,10 @@ def _tied(pieces: Arcs, loose_start: NDArray[np.bool_], loose_end: NDArray[np.bo
 
 
 def _following(pieces: Arcs, loose_start: NDArray[np.bool_], loose_end: NDArray[np.bool_]) -> Ids:
-    """The piece that goes on at each loose end. Both keep the smaller id on their left, so one ends and one starts there."""
+    """Find the piece that goes on at each loose end.
+
+    Both pieces keep the smaller id on their left, so exactly one of them ends there and one starts.
+    """
     starting, ending = np.flatnonzero(loose_start), np.flatnonzero(loose_end)
     start_keys, end_keys = corner_keys(pieces.starts)[starting], corner_keys(pieces.ends)[ending]
     order = np.argsort(start_keys)

@@ -1,8 +1,9 @@
 """What is a border before it has a CRS? An arc: a chain of corner points with one region on each side.
 
-Corners are the points between pixels: corner (row, col) is the upper left corner of pixel (row, col). Arcs end at junctions,
-where three or four cracks meet; arcs without a junction are rings, closed, starting at their smallest corner (row, then
-column). An arc runs so that the smaller id is on its left, as seen on the raster with row 0 on top.
+Corners are the points between pixels: corner (row, col) is the upper left corner of pixel (row, col). Arcs end at
+junctions, where three or four cracks meet; arcs without a junction are rings, closed, starting at their smallest
+corner (row, then column). An arc runs so that the smaller id is on its left, as seen on the raster with row 0 on
+top.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ Ids = NDArray[np.int64]
 class Arcs:
     """Arcs of one raster, or of one part of it.
 
-    `points` (n, 2) int32 are (row, col) corners, arc i owns `points[offsets[i]:offsets[i + 1]]`. `left` and `right` (m,) are
-    region ids, 0 = outside. `cracks` (m, 2) counts unit edges along rows and along columns before any simplification, and
-    `border_sum` (m,) adds up the border probability (0..255) of the two pixels at each of them.
+    `points` (n, 2) int32 are (row, col) corners, arc i owns `points[offsets[i]:offsets[i + 1]]`. `left` and `right`
+    (m,) are region ids, 0 = outside. `cracks` (m, 2) counts unit edges along rows and along columns before any
+    simplification, and `border_sum` (m,) adds up the border probability (0..255) of the two pixels at each of them.
     """
 
     points: NDArray[np.int32]
@@ -85,7 +86,7 @@ def corner_keys(points: NDArray[np.integer]) -> Ids:
     return (points[:, 0].astype(np.int64) << 32) + points[:, 1]
 
 
-def offsets_of(lengths: NDArray[np.integer]) -> Ids:
+def offsets_of(lengths: NDArray[np.integer | np.bool_]) -> Ids:
     """Return where runs of these lengths start in their concatenation, and its end."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
@@ -98,7 +99,7 @@ def ranges(starts: Ids, stops: Ids) -> Ids:
 
 
 def run_sums(values: NDArray[np.integer], offsets: Ids) -> Ids:
-    """Return the sum over each run (`offsets` as of `offsets_of`), exactly; `values` may have more axes behind the first."""
+    """Return the sum over each run (`offsets` as of `offsets_of`), exactly; `values` may have further axes."""
     shape = (1, *values.shape[1:])
     totals = np.concatenate([np.zeros(shape, np.int64), np.cumsum(values, axis=0, dtype=np.int64)])
     return np.asarray(totals[offsets[1:]] - totals[offsets[:-1]])

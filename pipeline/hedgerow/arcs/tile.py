@@ -1,4 +1,4 @@
-"""What does one tile know of the borders? The arcs inside it, chained; those that go on beyond its lines are loose ends."""
+"""What does one tile know of the borders? The arcs inside it, chained; what goes on beyond its lines has loose ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hedgerow.geo.windows import Window
 
 @dataclass(frozen=True)
 class Pieces:
-    """Arcs and pieces of arcs; `loose_start` and `loose_end` (m,) mark ends that are no junction: the arc goes on there."""
+    """Arcs and pieces of arcs; `loose_start` and `loose_end` (m,) mark ends where the arc goes on."""
 
     arcs: Arcs
     loose_start: Mask
@@ -46,7 +46,7 @@ def tile_pieces(
 
 
 def _following(found: Segments, junction: Mask) -> Ids:
-    """The segment that starts where each one ends, -1 at junctions and where another tile goes on.
+    """Find the segment that starts where each one ends, -1 at junctions and where another tile goes on.
 
     At a corner with two cracks exactly one segment ends and one starts, because both keep the smaller id on their left.
     """

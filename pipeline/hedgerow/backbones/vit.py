@@ -57,6 +57,8 @@ def build(config: Config) -> "SegmentationViT":
 class SegmentationViT(nn.Module):
     """Maps (n, bands, height, width) in [0, 1] to logits (n, classes, height, width), for any height and width."""
 
+    patch_px = PATCH_PX
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config

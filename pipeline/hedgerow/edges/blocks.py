@@ -1,7 +1,8 @@
 """Where do scene-sized arrays live when they do not fit in memory? In a folder of blocks on a fixed grid.
 
-The grid is anchored at the raster's origin and knows nothing of tiles, so what is computed per block cannot depend on the
-tile size. A block store is a path and three numbers: it pickles into any process, and blocks are written independently.
+The grid is anchored at the raster's origin and knows nothing of tiles, so what is computed per block cannot depend
+on the tile size. A block store is a path and three numbers: it pickles into any process, and blocks are written
+independently.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class ArrayReader:
 class BlockStore:
     """An array (…, height, width) as one `.npy` file per block; reads any window, assembled from the blocks it touches.
 
-    With `renumbered`, each block has a table beside it, and `read` returns `table[stored value]`: so ids that were local to
-    a block become ids of the scene without rewriting a pixel.
+    With `renumbered`, each block has a table beside it, and `read` returns `table[stored value]`: so ids that were
+    local to a block become ids of the scene without rewriting a pixel.
     """
 
     folder: Path

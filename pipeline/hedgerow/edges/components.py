@@ -1,7 +1,8 @@
 """Which pixels belong together? 4-connected components of equal keys, found block by block and joined exactly.
 
-Each block is labelled on its own; a scene-wide union over the pixels on both sides of every block line then says which local
-components are one. Components are numbered by their first pixel in raster order, so the numbers do not depend on the blocks.
+Each block is labelled on its own; a scene-wide union over the pixels on both sides of every block line then says
+which local components are one. Components are numbered by their first pixel in raster order, so the numbers do not
+depend on the blocks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ Ids = NDArray[np.int64]
 class BlockComponents:
     """The components of one block: local ids are 1..n, in raster order of their first pixel.
 
-    `key`, `first_px` (flat index in the scene) and `area_px` are (n,); the four frames hold local ids, 0 = no component.
+    `key`, `first_px` (flat index in the scene) and `area_px` are (n,); the four frames hold local ids, 0 = no
+    component.
     """
 
     index: tuple[int, int]
@@ -54,14 +56,6 @@ class Components:
         """How many components there are."""
         return len(self.key) - 1
 
-    def keeping(self, keep: NDArray[np.bool_]) -> Components:
-        """Drop the components whose entry in `keep` (n + 1,) is False and close up the numbers."""
-        kept = keep & (np.arange(len(keep)) > 0)
-        number = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-        chosen = np.r_[0, np.flatnonzero(kept)]
-        tables = {index: number[table] for index, table in self.tables.items()}
-        return Components(self.key[chosen], self.first_px[chosen], self.area_px[chosen], tables)
-
     def with_last(self, last: NDArray[np.bool_]) -> Components:
         """Renumber so that the components marked in `last` (n + 1,) come after all others."""
         order = np.r_[0, 1 + np.argsort(last[1:], kind="stable")]
@@ -72,10 +66,10 @@ class Components:
 
 
 def label_equal(keys: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Number the 4-connected components of equal keys 1..n in raster order of their first pixel; key 0 stays 0."""
+    """Give the 4-connected components of equal keys the numbers 1..n, by first pixel in raster order; 0 stays 0."""
     if not keys.size:
         return np.zeros(keys.shape, np.int64)
-    return np.asarray(label(keys.astype(np.int64, copy=False), background=0, connectivity=1), np.int64)
+    return np.asarray(label(keys.astype(np.int64, copy=False), background=0, connectivity=1), np.int64)  # type: ignore[no-untyped-call]
 
 
 def block_components(

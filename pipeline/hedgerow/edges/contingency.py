@@ -45,11 +45,12 @@ class Overlaps:
 
 
 def objects_of(labels: NDArray[Any]) -> Objects:
-    """Number the 4-connected areas of equal label; label 0 (or False) is background."""
-    areas = np.asarray(label(labels, background=0, connectivity=1), dtype=np.int32)
+    """Return the 4-connected areas of equal label, numbered; label 0 (or False) is background."""
+    areas = np.asarray(label(labels, background=0, connectivity=1), dtype=np.int32)  # type: ignore[no-untyped-call]
     flat = areas.ravel()
     size = np.bincount(flat)[1:]
-    rows, cols = np.indices(areas.shape, sparse=True)
+    height, width = areas.shape
+    rows, cols = np.arange(height)[:, None], np.arange(width)[None, :]
     return Objects(
         labels=areas,
         area_px=size.astype(np.int64),

@@ -1,10 +1,12 @@
 """Where are the corners of an image, and how strong are they? Harris, in exact integers.
 
-With uint8 pixels the response is a whole number times a constant: 25 det(M) - tr(M)^2 for k = 1/25. It stays below 2^53,
-so float64 holds it exactly and a tile's response is the scene's; OpenCV's float32 differs between the two.
+With uint8 pixels the response is a whole number times a constant: 25 det(M) - tr(M)^2 for k = 1/25. It stays below
+2^53, so float64 holds it exactly and a tile's response is the scene's; OpenCV's float32 differs between the two.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,5 +46,5 @@ def local_maxima(response: NDArray[np.float64], threshold: float) -> NDArray[np.
     return np.asarray((response > threshold) & (response >= window_maximum(response, 1)))
 
 
-def _block_sum(products: NDArray[np.float64]) -> NDArray[np.float64]:
+def _block_sum(products: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(cv2.boxFilter(products, cv2.CV_64F, (2, 2), normalize=False))

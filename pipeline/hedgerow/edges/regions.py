@@ -19,7 +19,8 @@ VOID = 255
 class RegionStore:
     """The regions of a scene: ids 1..count in raster order of their first pixel, then the invalid areas ("voids").
 
-    `ids` reads the ids with voids; `class_of` and `area_px` are (count + voids + 1,), entry 0 unused; voids are of class VOID.
+    `ids` reads the ids with voids; `class_of` and `area_px` are (count + voids + 1,), entry 0 unused; voids are of
+    class VOID.
     """
 
     ids: WindowReader

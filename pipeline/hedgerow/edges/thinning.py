@@ -15,7 +15,7 @@ HALO_PX = 32
 def thinned(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the 8-connected skeleton (height, width) of a mask.
 
-    Thinning is not local, so it is defined on blocks of 1024 px from the raster's origin, each seen with a halo of 32 px.
+    Thinning is not local, so it is defined on blocks of 1024 px from the raster's origin, each with a halo of 32 px.
 
     Source: Zhang and Suen 1984, as in `skimage.morphology.skeletonize`.
     """
@@ -29,5 +29,5 @@ def _thinned_block(mask: NDArray[np.bool_], core: Window) -> NDArray[np.bool_]:
     seen = core.padded(HALO_PX).clipped((mask.shape[0], mask.shape[1]))
     if not mask[seen.slices].any():
         return np.zeros(core.shape, dtype=np.bool_)
-    lines: NDArray[np.bool_] = skeletonize(np.ascontiguousarray(mask[seen.slices]))[core.inside(seen).slices]
-    return lines
+    lines = skeletonize(np.ascontiguousarray(mask[seen.slices]))  # type: ignore[no-untyped-call]
+    return np.asarray(lines, dtype=np.bool_)[core.inside(seen).slices]

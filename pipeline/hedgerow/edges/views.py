@@ -1,4 +1,4 @@
-"""What does one map show? A `View` computes edges, lines, boundaries, corners and objects once, for all metrics and arms.
+"""What does one map show? A `View` computes edges, lines, boundaries, corners and objects once, for all metrics.
 
 Everything that is not local (hysteresis, components, nearest boundaries, tables of objects) is computed over the whole
 scene, and thinning on a fixed block grid: tiles only decide where a contribution is counted. A view holds whole arrays
@@ -135,12 +135,16 @@ class Pair:
     def __post_init__(self) -> None:
         one, other = self.candidate, self.reference
         if one.shape != other.shape:
-            raise ScoreError(f"maps of {one.shape} and {other.shape} px cannot be compared: bring them to one grid first")
+            raise ScoreError(
+                f"maps of {one.shape} and {other.shape} px cannot be compared: bring them to one grid first"
+            )
         if not np.array_equal(one.valid, other.valid):
             differ = int(np.count_nonzero(one.valid != other.valid))
             raise ScoreError(f"{differ} pixels are valid in one map only: build both views with the common valid area")
         if not np.allclose(one.pixel_size_m, other.pixel_size_m, rtol=1e-6):
-            raise ScoreError(f"pixels of {one.pixel_size_m} m and {other.pixel_size_m} m: bring both maps to one grid first")
+            raise ScoreError(
+                f"pixels of {one.pixel_size_m} m and {other.pixel_size_m} m: bring both maps to one grid first"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """How does a metric say where its sums belong? It books each contribution on a pixel.
 
-The tally of a tile is what was booked in its core and the tally of a kind of border is what was booked on its pixels, so
-both add up to the scene's by construction, whatever the tiling. A contribution of a whole object or gap is booked on one
-pixel that stands for it.
+The tally of a tile is what was booked in its core, that of a kind of border what was booked on its pixels: so both add
+up to the scene's by construction, whatever the tiling. A contribution of a whole object or gap is booked on one pixel
+that stands for it.
 """
 
 from __future__ import annotations

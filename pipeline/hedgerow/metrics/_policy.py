@@ -1,7 +1,7 @@
 """What is a score when there is little or nothing to compare? One rule for all: never NaN.
 
-Nothing in either map: no value, with a flag. Something in exactly one of them: the worst value, with a flag. Leaving such
-cases out would let a score improve while a model fails.
+Nothing in either map: no value, with a flag. Something in exactly one of them: the worst value, with a flag. Leaving
+such cases out would let a score improve while a model fails.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def boundary_f1(
 
     F = 2PR / (P + R) with P the share of tested pixels within the tolerance of a reference pixel and R the reverse.
 
-    Source: Csurka et al. 2013; Perazzi et al. 2016 (DAVIS), with the tolerance in px instead of a share of the diagonal.
+    Source: Csurka et al. 2013; Perazzi et al. 2016 (DAVIS), with the tolerance in px, not as a share of the diagonal.
     """
     if test.shape != reference.shape or test.dtype != np.bool_ or reference.dtype != np.bool_:
         raise ScoreError(f"boundaries are bool masks of one shape, got {test.shape} {test.dtype}, {reference.shape}")
@@ -127,6 +127,4 @@ def _values(name: str, sums: Mapping[str, float]) -> list[Value]:
     n_test, n_ref, hit_test, hit_ref = sum_of(sums, "n_test", "n_ref", "hit_test", "hit_ref")
     # 2PR/(P+R) with one division, so that two perfect shares give exactly 1.
     parts = ((hit_test, n_test), (hit_ref, n_ref), (2 * hit_test * hit_ref, hit_test * n_ref + hit_ref * n_test))
-    return [
-        ratio(name, part, whole, n_reference=n_ref, n_candidate=n_test, what="boundaries") for part, whole in parts
-    ]
+    return [ratio(name, part, whole, n_reference=n_ref, n_candidate=n_test, what="boundaries") for part, whole in parts]

@@ -104,7 +104,7 @@ def erqa(
 
 @dataclass(frozen=True, slots=True)
 class ErqaMetric:
-    """ERQA on the border probability: kept edges and missing ones are booked on the reference, false ones where they are."""
+    """ERQA on the border probability: kept and missing edges are booked on the reference, false ones where they are."""
 
     profile: Profile = "geo"
     version: Version = "1.1"
@@ -181,7 +181,9 @@ def _check(
     test: NDArray[np.uint8], reference: NDArray[np.uint8], profile: Profile, valid: NDArray[np.bool_] | None
 ) -> None:
     if test.shape != reference.shape or not test.size:
-        raise ScoreError(f"images of shape {test.shape} and {reference.shape} cannot be compared: crop them to one grid")
+        raise ScoreError(
+            f"images of shape {test.shape} and {reference.shape} cannot be compared: crop them to one grid"
+        )
     if valid is not None and profile == "reference":
         raise ScoreError("profile 'reference' knows no valid mask: use profile 'geo'")
     if valid is not None and (valid.shape != test.shape[:2] or valid.dtype != np.bool_):

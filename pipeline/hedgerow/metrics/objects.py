@@ -54,9 +54,9 @@ def objects(test: NDArray[Any], reference: NDArray[Any], *, iou: float = DEFAULT
         raise ScoreError(f"rasters of shape {test.shape} and {reference.shape}: give two of one (height, width)")
     found, wanted = objects_of(test), objects_of(reference)
     sums = totals(_bookings(found, wanted, overlaps(found.labels, wanted.labels), iou))
-    tp, n_test, n_ref = (round(s) for s in sum_of(sums, "tp", "n_test", "n_ref"))
+    tp, fp, fn = (round(s) for s in sum_of(sums, "tp", "fp", "fn"))
     precision, recall, f1 = _values("", sums)
-    return ObjectCounts(tp, n_test - tp, n_ref - tp, precision.value, recall.value, f1.value, f1.flag)
+    return ObjectCounts(tp, fp, fn, precision.value, recall.value, f1.value, f1.flag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +84,30 @@ class ObjectMetric:
         return _values(self.name, sums)
 
 
-def matches(found: Objects, wanted: Objects, shared: Overlaps, iou: float) -> NDArray[np.int64]:
-    """Return the numbers of the reference objects that have a partner with IoU > `iou`."""
+def matches(found: Objects, wanted: Objects, shared: Overlaps, iou: float) -> Overlaps:
+    """Return the pairs of objects with IoU > `iou`."""
     cells = shared.of_objects()
     union = found.area_px[cells.a - 1] + wanted.area_px[cells.b - 1] - cells.px
-    return cells.b[cells.px > iou * union]
+    hit = cells.px > iou * union
+    return Overlaps(cells.a[hit], cells.b[hit], cells.px[hit])
 
 
 def _bookings(found: Objects, wanted: Objects, shared: Overlaps, iou: float) -> list[Booking]:
-    hit = np.zeros(len(wanted))
-    hit[matches(found, wanted, shared, iou) - 1] = 1
+    # A match lies on one pixel only, the reference's centre: so no tile can have more matches than objects.
+    pairs = matches(found, wanted, shared, iou)
+    matched, used = np.zeros(len(wanted)), np.zeros(len(found))
+    matched[pairs.b - 1], used[pairs.a - 1] = 1, 1
     return [
-        Booking(found.row, found.col, {"n_test": np.ones(len(found))}),
-        Booking(wanted.row, wanted.col, {"n_ref": np.ones(len(wanted)), "tp": hit}),
+        Booking(found.row, found.col, {"fp": 1 - used}),
+        Booking(wanted.row, wanted.col, {"tp": matched, "fn": 1 - matched}),
     ]
 
 
 def _values(name: str, sums: Mapping[str, float]) -> list[Value]:
-    tp, n_test, n_ref = sum_of(sums, "tp", "n_test", "n_ref")
-    parts = (("precision", tp, n_test), ("recall", tp, n_ref), ("f1", 2 * tp, n_test + n_ref))
+    tp, fp, fn = sum_of(sums, "tp", "fp", "fn")
+    parts = (("precision", tp, tp + fp), ("recall", tp, tp + fn), ("f1", 2 * tp, 2 * tp + fp + fn))
     stem, at, threshold = name.partition("@")
     return [
-        ratio(f"{stem}_{kind}{at}{threshold}", part, whole, n_reference=n_ref, n_candidate=n_test, what="objects")
+        ratio(f"{stem}_{kind}{at}{threshold}", part, whole, n_reference=tp + fn, n_candidate=tp + fp, what="objects")
         for kind, part, whole in parts
     ]

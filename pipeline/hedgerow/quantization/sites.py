@@ -116,6 +116,14 @@ def activation_grids(model: nn.Module, plan: SitePlan) -> dict[str, FakeQuantize
     return grids
 
 
+def set_activation_grids(model: nn.Module, plan: SitePlan, grids: Mapping[str, nn.Module]) -> None:
+    """Put other grids (learnable or learned ones) in the places of `activation_grids`."""
+    for name in plan.layers:
+        model.get_submodule(name).input_grid = grids[name]  # type: ignore[assignment]
+    for name in plan.taps:
+        _replace(model, name, grids[name])
+
+
 def _weight_codes(weight: Tensor, spec: QSpec) -> tuple[Tensor, Tensor]:
     flat = weight.reshape(weight.shape[0], -1) if spec.axis == 0 else weight.reshape(1, -1)
     scale, zero = grid_over(flat.min(dim=1).values, flat.max(dim=1).values, spec)

@@ -1,4 +1,7 @@
-"""What is carved out of the land? Roads, hedges, water, yards, and the ragged outlines of woods (metres, x right, y down)."""
+"""What is carved out of the land? Roads, hedges, water, yards, and the ragged outlines of woods.
+
+All in metres, x to the right, y down.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+
+from hedgerow.sources._synthetic_texture import fractal_noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +28,21 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A polygon to be painted with a material; `height_m` is what throws a shadow."""
+    """A polygon to be painted with a material."""
 
     material: str
     polygon: Any
-    height_m: float = 0.0
 
 
 @dataclass(slots=True)
 class Carved:
-    """Everything that is neither field nor forest, while the layout grows."""
+    """Everything that is neither field nor forest, while the layout grows.
 
-    strips: list[Any]
+    `hard` polygons (roads, water, yards) cut through woods, `soft` ones (margins, hedges, bunds) end at them.
+    """
+
+    hard: list[Any]
+    soft: list[Any]
     strokes: list[Stroke]
     roads: NDArray[Any]
     areas: list[Area] = field(default_factory=list)
@@ -45,94 +54,108 @@ class Carved:
     ) -> Carved:
         """Carve a strip along every line that has a kind; roads and tracks get verges on both sides."""
         some = kinds != "none"
-        verges = np.where(np.isin(kinds, ("road", "track")), widths * rng.uniform(0.2, 1.6, len(kinds)), 0.0)
-        strips = shapely.buffer(
-            lines[some], (widths + verges)[some] / 2, quad_segs=1, cap_style="square", join_style="mitre"
-        )
-        strokes = [
-            Stroke(str(k), line, float(w)) for k, line, w in zip(kinds[some], lines[some], widths[some], strict=True)
-        ]
-        return cls(list(strips), strokes, lines[np.isin(kinds, ("road", "track"))])
+        lines, kinds, widths = lines[some], kinds[some], widths[some]
+        passable = np.isin(kinds, ("road", "track"))
+        verges = widths * np.where(kinds == "road", rng.uniform(0.3, 2.6, len(kinds)), rng.uniform(0.1, 1.2))
+        full = widths + np.where(passable, verges, 0.0)
+        strips = shapely.buffer(lines, full / 2, quad_segs=1, cap_style="square", join_style="mitre")
+        paving = rng.choice(("gravel", "asphalt", "concrete"), p=rng.dirichlet((1.0, 1.0, 0.5)), size=len(kinds))
+        materials = np.where(kinds == "road", paving, kinds)
+        strokes = [Stroke(str(m), line, float(w)) for m, line, w in zip(materials, lines, widths, strict=True)]
+        return cls(list(strips[passable]), list(strips[~passable]), strokes, lines[passable])
 
-    def add_water(self, stream: Any | None, extent_m: float, rng: np.random.Generator) -> None:
-        """Carve a stream with its banks, and ponds."""
-        if stream is not None:
-            width_m = min(float(rng.uniform(1.5, 9.0)), 0.03 * extent_m)
-            self.stream = stream
-            self.strokes.append(Stroke("water", stream, width_m))
-            self.strips.append(shapely.buffer(stream, width_m * rng.uniform(0.9, 2.0), quad_segs=2))
-        for _ in range(rng.poisson(min(0.4 * max(extent_m / 600, 0.5) ** 2, 12.0))):
-            radius_m = min(float(rng.uniform(6, 35)), 0.06 * extent_m)
-            pond = blob(rng.uniform(0, extent_m, 2), radius_m, rng)
-            self.areas.append(Area("water", pond))
-            self.strips.append(shapely.buffer(pond, radius_m * rng.uniform(0.05, 0.3), quad_segs=2))
+    def add_stream(self, line: Any, width_m: float, rng: np.random.Generator) -> None:
+        """Carve a stream with its banks."""
+        self.stream = line
+        self.strokes.append(Stroke("water", line, width_m))
+        self.hard.append(shapely.buffer(line, width_m * rng.uniform(0.9, 2.0), quad_segs=2))
+
+    def add_pond(self, pond: Any, bank_m: float) -> None:
+        """Carve a pond with its bank."""
+        self.areas.append(Area("water", pond))
+        self.hard.append(shapely.buffer(pond, bank_m, quad_segs=2))
+
+    def add_waterway(self, line: Any, width_m: float) -> None:
+        """Carve a strip of grass that drains a field."""
+        self.strokes.append(Stroke("margin", line, width_m))
+        self.soft.append(shapely.buffer(line, width_m / 2, quad_segs=2))
 
     def add_yard(self, parts: list[Area]) -> None:
         """Carve a farmyard: its ground first, then its buildings."""
         self.areas += parts
-        self.strips += [a.polygon for a in parts]
+        self.hard += [a.polygon for a in parts]
 
-    def everything(self) -> Any:
+    def everything(self, forest: Any) -> Any:
         """Return all that is carved out, as one geometry."""
-        return shapely.union_all(np.array(self.strips, dtype=object)) if self.strips else shapely.Polygon()
+        hard, soft = (shapely.union_all(np.array(g, dtype=object)) for g in (self.hard, self.soft))
+        return shapely.union(hard, shapely.difference(soft, forest))
 
 
 def blob(centre: Any, radius_m: float, rng: np.random.Generator) -> Any:
     """Return a rounded polygon: an ellipse bent by a few harmonics."""
     angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
-    orders = np.arange(2, 6)
-    phases, sizes = rng.uniform(0, 2 * math.pi, 4), rng.normal(0, 0.28, 4) / orders
+    orders = np.arange(2, 8)
+    phases, sizes = rng.uniform(0, 2 * math.pi, 6), rng.normal(0, 0.34, 6) / orders
     radii = radius_m * np.maximum(0.3, 1 + np.cos(angles[:, None] * orders + phases) @ sizes)
-    stretch, turn = rng.uniform(0.45, 1.0), rng.uniform(0, math.pi)
+    stretch, turn = rng.uniform(0.35, 1.0), rng.uniform(0, math.pi)
     x, y = radii * np.cos(angles), radii * np.sin(angles) * stretch
     c, s = math.cos(turn), math.sin(turn)
-    return shapely.Polygon(np.column_stack([centre[0] + c * x - s * y, centre[1] + s * x + c * y]))
+    return shapely.Polygon(np.column_stack([centre[0] + c * x - s * y, centre[1] + s * x + c * y])).buffer(0)
 
 
-def roughen(polygon: Any, step_m: float, rng: np.random.Generator) -> Any:
-    """Return the polygon with an edge as ragged as crowns make it: vertices every `step_m`, each a little displaced."""
-    fine = shapely.segmentize(polygon, step_m)
+def noisy_masses(frame: Any, share: float, rng: np.random.Generator) -> list[Any]:
+    """Return polygons over about `share` of the frame: where a fractal noise is high, as woods on rough ground."""
+    left, top, right, bottom = frame.bounds
+    cells = 128
+    noise = fractal_noise((cells, cells), cells * rng.uniform(0.2, 0.7), 3.0, 1.1, rng)
+    mask = (noise > np.quantile(noise, 1 - share)).astype(np.uint8)
+    rings, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    scale = np.array([(right - left), (bottom - top)]) / (cells - 1) * 1.04
+    shapes = [
+        shapely.Polygon(r[:, 0] * scale + (left, top) - 0.02 * scale * cells).buffer(0) for r in rings if len(r) > 5
+    ]
+    nested = [n[3] >= 0 for r, n in zip(rings, tree[0], strict=True) if len(r) > 5] if len(rings) else []
+    holes = shapely.union_all([s for s, hole in zip(shapes, nested, strict=True) if hole])
+    return [shapely.difference(s, holes) for s, hole in zip(shapes, nested, strict=True) if not hole]
 
-    def shake(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        noise = rng.normal(0, 1, xy.shape)
-        slow = np.repeat(rng.normal(0, 1, (len(xy) // 6 + 1, 2)), 6, axis=0)[: len(xy)]
-        moved: NDArray[np.float64] = xy + step_m * (0.33 * noise + 0.5 * slow)
-        moved[-1] = moved[0]
-        return moved
 
-    rings = [shapely.Polygon(shake(shapely.get_coordinates(p.exterior))) for p in shapely.get_parts(fine)]
-    return shapely.buffer(shapely.union_all(shapely.make_valid(np.array(rings, dtype=object))), 0)
+def roughen(polygon: Any, ragged_m: float, rng: np.random.Generator) -> Any:
+    """Return the polygon with an edge as ragged as crowns make it: displaced by waves of about `ragged_m` and more."""
+    fine = shapely.segmentize(shapely.simplify(polygon, 0.5 * ragged_m), ragged_m)
+    lengths_m = ragged_m * np.array([2.5, 2.5, 3.5, 3.5, 5, 5, 8, 8, 13, 13])
+    turns, phases = rng.uniform(0, 2 * math.pi, 10), rng.uniform(0, 2 * math.pi, 10)
+    waves = 2 * math.pi / lengths_m * np.array([np.cos(turns), np.sin(turns)])
+    ways = rng.normal(size=(10, 2)) * ragged_m * 0.22 * np.sqrt(lengths_m / lengths_m[0])[:, None]
+    return shapely.buffer(shapely.transform(fine, lambda xy: xy + np.sin(xy @ waves + phases) @ ways), 0)
 
 
-def meander(extent_m: float, rng: np.random.Generator) -> Any:
-    """Return a winding line across the scene."""
-    t = np.linspace(-0.3, 1.3, 90)
-    turn = rng.uniform(0, 2 * math.pi)
-    off = rng.uniform(-0.35, 0.35) * extent_m
+def meander(extent_m: float, length: float, rng: np.random.Generator) -> Any:
+    """Return a winding line `length` times as long as the scene, somewhere in it."""
+    t = np.linspace(-0.5, 0.5, 90) * length
     sway = sum(rng.normal(0, 0.05) / k * np.sin(2 * math.pi * k * 1.3 * t + rng.uniform(0, 6.3)) for k in (1, 2, 4, 7))
-    u, v = (t - 0.5) * extent_m * 1.5, off + sway * extent_m
+    turn, start = rng.uniform(0, 2 * math.pi), rng.uniform(0.15, 0.85, 2)
     c, s = math.cos(turn), math.sin(turn)
-    return shapely.LineString(np.column_stack([0.5 * extent_m + c * u - s * v, 0.5 * extent_m + s * u + c * v]))
+    return shapely.LineString(extent_m * (start + np.column_stack([c * t - s * sway, s * t + c * sway])))
 
 
 def yard(roads: NDArray[Any], extent_m: float, rng: np.random.Generator) -> list[Area]:
-    """Return a farmyard at a random place of a random road: ground, then buildings (polygons along the road)."""
+    """Return a farmyard at a random place of a random road: lawn, yard, then buildings along the road."""
     road = roads[rng.integers(len(roads))]
     at = rng.uniform(0, road.length)
     (ax, ay), (bx, by) = (road.interpolate(d).coords[0] for d in (at, at + 1.0 if at + 1 < road.length else at - 1.0))
-    turn, side = math.atan2(by - ay, bx - ax), rng.choice([-1.0, 1.0])
-    size_m = min(float(rng.uniform(45, 110)), 0.2 * extent_m)
-    place = _Placer(ax, ay, turn, float(side))
-    ground = [Area("lawn", place.box(0, 0.5 * size_m, size_m * rng.uniform(0.7, 1.4), size_m))]
-    ground.append(Area("yard", place.box(0, 0.4 * size_m, 0.5 * size_m, 0.7 * size_m)))
+    turn, side = math.atan2(by - ay, bx - ax), float(rng.choice([-1.0, 1.0]))
+    size_m = min(float(rng.uniform(45, 130)), 0.2 * extent_m)
+    place = _Placer(ax, ay, turn, side)
+    lawn = place.box(0, 0.5 * size_m, size_m * rng.uniform(0.7, 1.5), size_m)
+    parts = [Area("lawn", lawn), Area("yard", place.box(0, 0.4 * size_m, rng.uniform(0.2, 0.5) * size_m, 0.7 * size_m))]
     roofs = ("roof_white", "roof_grey", "roof_red", "roof_brown", "roof_blue")
-    for _ in range(rng.integers(2, 8)):
+    for _ in range(rng.integers(2, 9)):
         u, v = rng.uniform(-0.4, 0.4) * size_m, rng.uniform(0.2, 0.85) * size_m
-        w, h = size_m * rng.uniform(0.08, 0.34), size_m * rng.uniform(0.07, 0.17)
-        inside = place.box(u, v, w, h).intersection(ground[0].polygon)
-        if not inside.is_empty:
-            ground.append(Area(str(rng.choice(roofs, p=(0.3, 0.3, 0.15, 0.15, 0.1))), inside, float(rng.uniform(4, 9))))
-    return ground
+        length_m, width_m = size_m * rng.uniform(0.08, 0.30), size_m * rng.uniform(0.07, 0.15)
+        house = place.box(u, v, length_m, width_m).intersection(lawn)
+        if not house.is_empty:
+            parts.append(Area(str(rng.choice(roofs, p=(0.3, 0.32, 0.15, 0.15, 0.08))), house))
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Every surface has two colours: what it mostly is, and what shows where it is thi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ Colour = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Colours and metric texture of one kind of surface; amplitudes are shares of the second colour or of brightness."""
+    """Colours and metric texture of one kind of surface; amplitudes are shares of the second colour, or of light."""
 
     main: Colour
     thin: Colour
@@ -48,7 +49,7 @@ CROPS: dict[str, Look] = {
     "bare soil": Look(_SOIL, (0.07, 0.09, 0.115, 0.16), 0.40, 0.20, 0.05, 0.30, 0.20, 0.15, 0.22),
     "dark soil": Look(_DARK_SOIL, (0.085, 0.11, 0.14, 0.19), 0.35, 0.18, 0.05, 0.30, 0.20, 0.10, 0.20),
     "red soil": Look((0.058, 0.085, 0.140, 0.22), (0.05, 0.07, 0.105, 0.16), 0.35, 0.18, 0.05, 0.30, 0.2, 0.1, 0.2),
-    "pale soil": Look((0.17, 0.215, 0.255, 0.32), (0.11, 0.14, 0.17, 0.22), 0.45, 0.18, 0.04, 0.30, 0.15, 0.1, 0.15),
+    "pale soil": Look((0.135, 0.175, 0.212, 0.28), (0.11, 0.14, 0.17, 0.22), 0.45, 0.18, 0.04, 0.30, 0.15, 0.1, 0.15),
     "pasture": Look(_GRASS, (0.065, 0.115, 0.110, 0.32), 0.30, 0.03, 0.06),
     "lush pasture": Look((0.034, 0.105, 0.036, 0.48), (0.045, 0.09, 0.06, 0.38), 0.30, 0.03, 0.05),
     "dry grass": Look((0.068, 0.115, 0.125, 0.29), (0.09, 0.13, 0.155, 0.27), 0.40, 0.06, 0.07),
@@ -63,8 +64,8 @@ CROPS: dict[str, Look] = {
 
 SEASONS: dict[str, dict[str, float]] = {
     "spring": {
-        "bare soil": 4, "dark soil": 2, "red soil": 1, "pale soil": 1, "green cereal": 4, "rapeseed": 1, "pasture": 1.5,
-        "lush pasture": 1, "young maize": 1.5, "clover": 1,
+        "bare soil": 4, "dark soil": 2, "red soil": 0.5, "pale soil": 1, "green cereal": 4, "rapeseed": 1,
+        "pasture": 1.5, "lush pasture": 1, "young maize": 1.5, "clover": 1,
     },
     "summer": {
         "maize": 4, "soy": 4, "green cereal": 1, "yellowing cereal": 1.5, "ripe cereal": 1.5, "beet": 1, "pasture": 1.5,
@@ -89,8 +90,10 @@ MATERIALS: dict[str, Look] = {
     "margin": Look((0.048, 0.088, 0.066, 0.34), (0.075, 0.115, 0.12, 0.29), 0.5, 0.03, 0.10, spread=0.2),
     "hedge": Look((0.020, 0.042, 0.026, 0.29), (0.03, 0.06, 0.04, 0.3), 0.3, 0.0, 0.10, spread=0.2),
     "bund": Look((0.042, 0.075, 0.055, 0.28), (0.075, 0.095, 0.10, 0.2), 0.5, 0.0, 0.12, spread=0.25),
-    "track": Look((0.150, 0.190, 0.225, 0.29), (0.07, 0.11, 0.10, 0.3), 0.35, 0.0, 0.06, spread=0.25),
-    "road": Look((0.220, 0.250, 0.265, 0.30), (0.17, 0.20, 0.21, 0.25), 0.3, 0.0, 0.03, spread=0.35),
+    "track": Look((0.150, 0.190, 0.225, 0.29), (0.07, 0.11, 0.10, 0.3), 0.35, 0.0, 0.06, spread=0.14),
+    "gravel": Look((0.190, 0.222, 0.240, 0.29), (0.13, 0.16, 0.17, 0.24), 0.3, 0.0, 0.04, spread=0.10),
+    "asphalt": Look((0.115, 0.122, 0.126, 0.16), (0.08, 0.085, 0.09, 0.13), 0.3, 0.0, 0.03, spread=0.22),
+    "concrete": Look((0.270, 0.300, 0.315, 0.35), (0.2, 0.225, 0.24, 0.28), 0.3, 0.0, 0.03, spread=0.08),
     "water": Look((0.045, 0.052, 0.040, 0.015), (0.070, 0.085, 0.075, 0.03), 0.5, 0.0, 0.01, spread=0.35),
     "lawn": Look((0.046, 0.090, 0.058, 0.37), (0.09, 0.12, 0.125, 0.28), 0.35, 0.0, 0.10, spread=0.15),
     "yard": Look((0.230, 0.265, 0.290, 0.34), (0.12, 0.15, 0.16, 0.25), 0.4, 0.0, 0.10, spread=0.25),
@@ -113,6 +116,14 @@ CANOPY = ("hedge", "tree")
 """Materials with crowns."""
 
 
+class Column(IntEnum):
+    """What the texture table holds: shares (0 to 1), metres, radians."""
+
+    PATCHES, STREAKS, GRAIN, ROW_M, ROW_DEPTH, TRAM, TRAM_M, ANGLE, SWALES, EDGE, HEADLAND_M, OFFSET_M, MIX_X, MIX_Y = (
+        range(14)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Surfaces:
     """A table of surfaces: one row per material, then per parcel; columns are what the renderer looks up by pixel."""
@@ -120,42 +131,63 @@ class Surfaces:
     main: NDArray[np.float32]
     thin: NDArray[np.float32]
     texture: NDArray[np.float32]
-    """(surfaces, 8): patches, streaks, grain, row spacing m, row depth, tramline strength, tramline spacing m, angle."""
+    """(surfaces, columns): the columns are named by `Column`."""
     canopy: NDArray[np.bool_]
 
 
 def draw_surfaces(
-    crops: list[str], forests: list[str], angles: NDArray[np.float64], rng: np.random.Generator
-) -> Surfaces:
+    crops: list[str], forests: list[str], angles: NDArray[np.float64], widths_m: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> Surfaces:  # fmt: skip
     """Draw the surfaces of a scene: every parcel differs a little from all others of its crop.
 
     Args:
         crops: the crop of each field, in the order of the labels.
         forests: the kind of each wood, after the fields.
         angles: working direction of each field, radians.
+        widths_m: how wide each field is about (twice its area over its perimeter).
         rng: source of chance.
     """
+    names = [*MATERIALS, *crops, *forests]
     looks = [*MATERIALS.values(), *(CROPS[c] for c in crops), *(FORESTS[f] for f in forests)]
-    count, fields = len(looks), slice(len(MATERIALS), len(MATERIALS) + len(crops))
     spread = np.array([k.spread for k in looks])[:, None]
     # One drift per scene and crop (variety, date), a smaller one per parcel: neighbours of one crop are hard to tell.
-    drift = _by_kind([*MATERIALS, *crops, *forests], rng)
-    bright = np.exp(spread * (0.9 * drift[:, :1] + 0.45 * rng.normal(size=(count, 1))))
-    tint = np.exp(0.35 * spread * (drift[:, 1:] + 0.35 * rng.normal(size=(count, 4))))
-    angle = np.zeros(count)
-    angle[fields] = angles
-    base = [(k.patches, k.streaks, k.grain, k.row_m, k.row_depth, k.tram) for k in looks]
-    texture = np.column_stack([np.array(base), rng.choice((12.0, 18.0, 24.0, 30.0, 36.0), count), angle])
-    texture[:, :2] *= np.exp(rng.normal(0, 0.5, (count, 2)))
-    texture[:, 3] *= np.exp(rng.normal(0, 0.1, count))
-    texture[:, 5] *= rng.random(count) < 0.75
-    main = np.array([k.main for k in looks]) * bright * tint
-    thin = np.array([k.thin for k in looks]) * np.sqrt(bright) * tint
-    canopy = np.array([name in CANOPY for name in MATERIALS] + [False] * len(crops) + [True] * len(forests))
+    drift = _by_kind(names, rng) + rng.uniform(0.2, 0.6) * rng.normal(size=(len(looks), 3))
+    tint = np.exp(0.85 * spread * drift[:, :1] + 0.6 * spread * drift[:, 1:] @ _DRIFTS)
+    main = np.array([k.main for k in looks]) * tint
+    thin = np.array([k.thin for k in looks]) * np.sqrt(tint)
+    texture = _texture(looks, slice(len(MATERIALS), len(MATERIALS) + len(crops)), angles, widths_m, rng)
+    canopy = np.array([name in CANOPY or name in FORESTS for name in names])
     return Surfaces(main.astype(np.float32), thin.astype(np.float32), texture.astype(np.float32), canopy)
 
 
+_DRIFTS = np.array([(-0.5, 0.0, 0.5, 0.1), (-0.10, 0.30, -0.25, 0.30)])
+"""Directions of colour change: warmer, greener (blue, green, red, near infrared)."""
+
+
+def _texture(
+    looks: list[Look], fields: slice, angles: NDArray[np.float64], widths_m: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Return the texture table: as the looks say, with what only fields have drawn for each field."""
+    count, n = len(looks), fields.stop - fields.start
+    table = np.zeros((count, len(Column)))
+    table[:, : Column.TRAM_M] = [(k.patches, k.streaks, k.grain, k.row_m, k.row_depth, k.tram) for k in looks]
+    table[:, : Column.GRAIN] *= np.exp(rng.normal(0, 0.5, (count, 2)))
+    table[:, Column.ROW_M] *= np.exp(rng.normal(0, 0.1, count))
+    table[:, Column.TRAM] *= rng.random(count) < 0.75
+    table[:, Column.TRAM_M] = rng.choice((12.0, 18.0, 24.0, 30.0, 36.0), count)
+    table[:, Column.OFFSET_M] = rng.uniform(0, 400, count)
+    mix = rng.uniform(0, 2 * np.pi, count)
+    table[:, Column.MIX_X], table[:, Column.MIX_Y] = np.cos(mix), np.sin(mix)
+    table[fields, Column.ANGLE] = angles
+    table[fields, Column.SWALES] = rng.gamma(0.6, 0.35, n) * (rng.random(n) < 0.5)
+    table[fields, Column.EDGE] = rng.normal(0.25, 0.3, n)
+    table[fields, Column.HEADLAND_M] = np.minimum(rng.uniform(7, 26, n), 0.16 * widths_m) * (rng.random(n) < 0.6)
+    return table
+
+
 def _by_kind(names: list[str], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Draw five normal numbers per kind, the same for all surfaces of the kind."""
-    kinds = {name: rng.normal(size=5) for name in dict.fromkeys(names)}
+    """Draw three normal numbers per kind, the same for all surfaces of the kind."""
+    kinds = {name: rng.normal(size=3) for name in dict.fromkeys(names)}
     return np.array([kinds[name] for name in names])

@@ -12,40 +12,44 @@ Grid = NDArray[np.float32]
 """(height, width) float32."""
 
 
-def smooth_noise(shape: tuple[int, int], scale_px: float, rng: np.random.Generator) -> Grid:
-    """Return normal noise (mean 0, deviation about 1) whose blobs are about `scale_px` wide."""
-    scale_px = max(scale_px, 1.0)
-    rows, cols = (int(s / scale_px) + 4 for s in shape)
-    coarse = rng.standard_normal((rows, cols), dtype=np.float32)
-    # Bicubic interpolation takes about a quarter of the deviation away.
-    a = np.float32([[1 / scale_px, 0, 1 + rng.random()], [0, 1 / scale_px, 1 + rng.random()]])
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return np.asarray(1.3 * cv2.warpAffine(coarse, a, shape[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT))
+def fractal_noise(
+    shape: tuple[int, int], largest_px: float, smallest_px: float, slope: float, rng: np.random.Generator
+) -> Grid:
+    """Return noise (mean about 0, deviation about 1) with blobs from `largest_px` down to `smallest_px`.
+
+    Each octave is 2 ** -`slope` as strong as the one before it.
+    """
+    cell, weight, power = max(largest_px, smallest_px, 1.0), 1.0, 1.0
+    noise = rng.standard_normal(_cells(shape, cell), dtype=np.float32)
+    while cell / 2 >= max(smallest_px, 1.0):
+        cell, weight = cell / 2, weight * 2**-slope
+        rows, cols = _cells(shape, cell)
+        noise = np.asarray(cv2.resize(noise, (cols, rows), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+        noise += np.float32(weight) * rng.standard_normal((rows, cols), dtype=np.float32)
+        power += weight**2
+    # The first bicubic doubling of an octave keeps about 0.7 of its variance, later ones all of it.
+    power -= 0.3 * (power - weight**2)
+    full = noise if cell == 1.0 else cv2.resize(noise, (_grown(shape, cell, 1), _grown(shape, cell, 0)))
+    return np.asarray(full[: shape[0], : shape[1]] / np.float32(math.sqrt(power)))
 
 
-def cloudy_noise(shape: tuple[int, int], scales_px: tuple[float, ...], rng: np.random.Generator) -> Grid:
-    """Return the mean of noises at several scales, with deviation about 1."""
-    layers = [smooth_noise(shape, s, rng) for s in scales_px]
-    return np.asarray(sum(layers) / math.sqrt(len(layers)), dtype=np.float32)
+def _cells(shape: tuple[int, int], cell: float) -> tuple[int, int]:
+    return math.ceil(shape[0] / cell) + 3, math.ceil(shape[1] / cell) + 3
 
 
-def turned(shape: tuple[int, int], cosine: Grid, sine: Grid, step_m: float) -> tuple[Grid, Grid]:
-    """Return metres across and along the working direction of each pixel's parcel."""
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    x, y = (x * step_m).astype(np.float32), (y * step_m).astype(np.float32)
-    return cosine * y - sine * x, cosine * x + sine * y
+def _grown(shape: tuple[int, int], cell: float, axis: int) -> int:
+    return math.ceil(_cells(shape, cell)[axis] * cell)
 
 
 def streaks(across: Grid, along: Grid, step_m: float, rng: np.random.Generator) -> Grid:
     """Return noise stretched along the working direction: passes of machines some metres wide, some hundred long."""
     width_m = max(1.2 * step_m, float(rng.uniform(0.8, 3.0)))
-    tile = rng.standard_normal((512, 128), dtype=np.float32)
-    tile = cv2.GaussianBlur(tile, (0, 0), 0.8, borderType=cv2.BORDER_WRAP if False else cv2.BORDER_REFLECT)
+    fine = cv2.GaussianBlur(rng.standard_normal((512, 128), dtype=np.float32), (0, 0), 0.7)
     coarse = cv2.resize(rng.standard_normal((64, 32), dtype=np.float32), (128, 512), interpolation=cv2.INTER_CUBIC)
-    tile = np.asarray(tile / tile.std() + 0.8 * coarse, dtype=np.float32)
-    u = np.mod(along / np.float32(30 * width_m), 127).astype(np.float32)
-    v = np.mod(across / np.float32(width_m), 511).astype(np.float32)
-    return np.asarray(cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)) * np.float32(0.8)
+    tile = (fine / fine.std() + 0.8 * coarse) * np.float32(0.8)
+    u = np.mod(along * np.float32(1 / (30 * width_m)), np.float32(127))
+    v = np.mod(across * np.float32(1 / width_m), np.float32(511))
+    return np.asarray(cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
 
 
 def rows(across: Grid, spacing_m: Grid, step_m: float) -> Grid:
@@ -67,33 +71,42 @@ def crowns(shape: tuple[int, int], spacing_px: float, light: tuple[float, float]
     if spacing_px < 2.0:
         return np.asarray(1 + 0.18 * rng.standard_normal(shape, dtype=np.float32), dtype=np.float32)
     reduce = max(1, int(spacing_px / 14))
-    small = tuple(-(-s // reduce) for s in shape)
+    small = (-(-shape[0] // reduce), -(-shape[1] // reduce))
     pitch = spacing_px / reduce
-    gy, gx = np.meshgrid(*(np.arange(0, s + pitch, pitch) for s in small), indexing="ij")
-    at = np.stack([gy, gx], -1).reshape(-1, 2) + rng.uniform(-0.75, 0.75, (gy.size, 2)) * pitch
-    at = at[rng.random(len(at)) < 0.85].astype(np.intp)
-    at = at[((at >= 0) & (at < small)).all(axis=1)]
-    ground = np.ones(small, np.uint8)
-    ground[at[:, 0], at[:, 1]] = 0
+    ground = _stems(small, pitch, rng)
     far, nearest = cv2.distanceTransformWithLabels(ground, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    dome = np.sqrt(np.maximum(1 - (far / (0.85 * pitch)) ** 2, 0)).astype(np.float32)
+    count = int(nearest.max()) + 1
+    own, reach = rng.normal(1, 0.16, count).astype(np.float32), rng.uniform(0.55, 1.25, count).astype(np.float32)
+    wobble = 1 + 0.22 * fractal_noise(small, 0.5 * pitch, 1.0, 0.3, rng)
+    dome = np.sqrt(np.maximum(1 - (far * wobble / (0.85 * pitch * reach[nearest])) ** 2, 0))
     slope_x, slope_y = (cv2.Sobel(dome, cv2.CV_32F, dx, 1 - dx, ksize=3) for dx in (1, 0))
-    own = rng.normal(1, 0.16, int(nearest.max()) + 1).astype(np.float32)[nearest]
-    lit = own * (0.50 + 0.60 * dome) + 0.07 * pitch * np.clip(slope_x * light[0] + slope_y * light[1], -1, 1)
-    lit = cv2.resize(lit.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    lit = own[nearest] * (0.42 + 0.62 * dome) + 0.06 * pitch * np.clip(slope_x * light[0] + slope_y * light[1], -1, 1)
+    if reduce > 1:
+        lit = cv2.resize(lit, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        lit = lit * (1 + 0.16 * fractal_noise(shape, 0.16 * spacing_px, 1.0, 0.2, rng))
     return np.asarray(np.maximum(lit, 0.15), dtype=np.float32)
+
+
+def _stems(shape: tuple[int, int], pitch_px: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return 0 where a tree stands (a jittered grid with gaps), 1 elsewhere."""
+    gy, gx = np.meshgrid(*(np.arange(0, s + pitch_px, pitch_px) for s in shape), indexing="ij")
+    at = np.stack([gy, gx], -1).reshape(-1, 2) + rng.uniform(-0.75, 0.75, (gy.size, 2)) * pitch_px
+    at = at[rng.random(len(at)) < 0.85].astype(np.intp)
+    at = at[((at >= 0) & (at < shape)).all(axis=1)]
+    ground = np.ones(shape, np.uint8)
+    ground[at[:, 0], at[:, 1]] = 0
+    ground[0, 0] = 0
+    return ground
 
 
 def cast_shadow(tall: NDArray[np.uint8], length_px: float, away: tuple[float, float]) -> Grid:
     """Return the shade (0 to 1) that a mask throws `length_px` far in the direction `away` (x, y), itself excluded."""
     reduce = max(1, math.ceil(length_px / 10))
     small = cv2.resize(tall, None, fx=1 / reduce, fy=1 / reduce, interpolation=cv2.INTER_AREA) if reduce > 1 else tall
-    shade = small.copy()
-    reach, step = length_px / reduce, 1.0
-    while step < reach + 1:
-        far = min(step, reach)
-        move = np.float32([[1, 0, far * away[0]], [0, 1, far * away[1]]])
+    shade, reach = small.copy(), length_px / reduce
+    for step in range(1, math.ceil(reach) + 1):
+        far = min(float(step), reach)
+        move = np.array([[1, 0, far * away[0]], [0, 1, far * away[1]]], dtype=np.float32)
         shade = np.maximum(shade, cv2.warpAffine(small, move, small.shape[::-1], flags=cv2.INTER_LINEAR))
-        step += 1.0
     full = cv2.resize(shade, tall.shape[::-1], interpolation=cv2.INTER_LINEAR) if reduce > 1 else shade
     return np.asarray(np.where(tall > 0, 0, full), dtype=np.float32) / np.float32(255)

@@ -5,13 +5,14 @@ outside the image. What was mended or left out is counted in the report, and wha
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
+from affine import Affine
 from geopandas import GeoDataFrame
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -22,13 +23,11 @@ from hedgerow.config import TruthRule
 from hedgerow.errors import ConfigError, SourceError
 from hedgerow.records import REGION_CLASSES
 from hedgerow.registry import unknown
+from hedgerow.sources._frame import FRAME_MARGIN_PX, opened_at_frame
 from hedgerow.sources._vectors import Bounds, PolygonLayer, degrees, polygon_layers, polygon_parts, transformed
 
 VECTOR_SUFFIXES = (".gpkg", ".shp", ".parquet", ".geoparquet", ".fgb", ".geojson", ".json", ".gml", ".kml")
 """What is looked for beside an input or in a truth folder, in order of preference."""
-
-FRAME_MARGIN_PX = 16
-"""Truth is cut this far outside the raster: a cut along the frame itself would look like a border there."""
 
 _FIELDS = TruthRule()
 
@@ -76,7 +75,7 @@ def read_truth(
     *,
     truth_rule: TruthRule = _FIELDS,
 ) -> Truth:
-    """Return the truth polygons that touch a raster, single and valid, in its CRS.
+    """Return the truth polygons that touch a raster, single and valid, in its CRS, open at its frame.
 
     The class of a polygon is, in this order: what the rule's `classes` make of its attribute; the attribute itself
     where it is a class; the same for the layer's name; the rule's default. Polygons of class `other` are left out.
@@ -104,7 +103,7 @@ def read_truth(
         "skipped_layers": skipped,
         "polygons": int(kept.sum()),
         **{name: int((codes == code).sum()) for code, name in enumerate(REGION_CLASSES)},
-        **{name: sum(getattr(piece, name) for piece in pieces) for name in ("made_valid", "cut_at_frame")},
+        **{name: sum(getattr(piece, name) for piece in pieces) for name in ("made_valid", "opened_at_frame")},
         "without_class": dict(sum((piece.without_class for piece in pieces), Counter[str]())),
     }
     return Truth(geometries[kept], codes[kept], report)
@@ -122,23 +121,25 @@ def _named_after(stems: Iterable[Path]) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """The raster's outline in its own CRS, and the same with a margin."""
+    """The raster's grid as truth needs it."""
 
     crs: CRS
-    outline: shapely.Polygon
-    cut: shapely.Polygon
+    shape: tuple[int, int]
+    transform: Affine
 
     @classmethod
     def of(cls, geobox: GeoBox, path: Path) -> "_Grid":
         if geobox.crs is None:
             raise SourceError(f"{path}: truth cannot be laid on a raster without a CRS: assign one to the raster first")
-        return cls(CRS.from_user_input(str(geobox.crs)), _outline(geobox, 0), _outline(geobox, FRAME_MARGIN_PX))
+        shape = (geobox.shape[0], geobox.shape[1])
+        return cls(CRS.from_user_input(str(geobox.crs)), shape, geobox.transform)
 
-
-def _outline(geobox: GeoBox, margin_px: int) -> shapely.Polygon:
-    height, width = geobox.shape
-    pixels = shapely.box(-margin_px, -margin_px, width + margin_px, height + margin_px)
-    return affine_transform(pixels, geobox.transform.to_shapely())
+    def bounds(self, margin_px: int = 0) -> Bounds:
+        """Return the box around the raster, in its CRS."""
+        height, width = self.shape
+        pixels = shapely.box(-margin_px, -margin_px, width + margin_px, height + margin_px)
+        west, south, east, north = affine_transform(pixels, self.transform.to_shapely()).bounds
+        return west, south, east, north
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,32 +183,50 @@ class _Piece:
     geometries: NDArray[Any]
     codes: NDArray[np.uint8]
     made_valid: int
-    cut_at_frame: int
+    opened_at_frame: int
     without_class: Counter[str]
 
 
 def _on_grid(layer: PolygonLayer, grid: _Grid, naming: _Naming, path: Path) -> _Piece:
-    frame = layer.load(transformed(_bounds(grid.cut), grid.crs, layer.crs))
+    frame = layer.load(transformed(grid.bounds(FRAME_MARGIN_PX), grid.crs, layer.crs))
     words = naming.values(frame, layer.name, path)
     shapes = shapely.force_2d(frame.geometry.to_crs(grid.crs).to_numpy())
     invalid = ~(shapely.is_valid(shapes) | shapely.is_missing(shapes))
     parts, origin = polygon_parts(_made_valid(shapes, invalid))
-    inside = shapely.intersects(parts, grid.outline) & ~shapely.touches(parts, grid.outline)
-    parts, origin = parts[inside], origin[inside]
-    beyond = ~shapely.within(parts, grid.cut)
-    cut, of_part = polygon_parts(np.where(beyond, shapely.intersection(parts, grid.cut), parts))
+    parts, of_part, opened = _within_frame(parts, grid)
     origin = origin[of_part]
     by_layer = naming.known(layer.name) or naming.rule.default
     names = [naming.known(word) if word else None for word in words]
     codes = np.asarray([REGION_CLASSES.index(name or by_layer) for name in names], dtype=np.uint8)
     used = np.unique(origin)
     return _Piece(
-        geometries=cut,
+        geometries=parts,
         codes=codes[origin],
         made_valid=int(invalid[used].sum()),
-        cut_at_frame=int(beyond.sum()),
+        opened_at_frame=opened,
         without_class=Counter(words[i] for i in used if words[i] and names[i] is None),
     )
+
+
+def _within_frame(parts: NDArray[Any], grid: _Grid) -> tuple[NDArray[Any], NDArray[np.int64], int]:
+    """Keep polygons that share an area with the raster, open at its frame; say from which part each came."""
+    to_crs = grid.transform.to_shapely()
+    outline = affine_transform(shapely.box(0, 0, grid.shape[1], grid.shape[0]), to_crs)
+    inside = np.flatnonzero(shapely.intersects(parts, outline) & ~shapely.touches(parts, outline))
+    pixels = _moved(parts[inside], (~grid.transform).to_shapely())
+    opened, changed = opened_at_frame(pixels, grid.shape)
+    # Only what was changed goes there and back: the others keep their coordinates to the last bit.
+    kept = parts[inside].copy()
+    kept[changed] = _moved(opened[changed], to_crs)
+    single, of_kept = polygon_parts(kept)
+    return single, inside[of_kept], int(changed.sum())
+
+
+def _moved(geometries: NDArray[Any], matrix: Sequence[float]) -> NDArray[Any]:
+    """Apply (a, b, d, e, xoff, yoff), as shapely orders an affine transform."""
+    a, b, d, e, x, y = matrix
+    linear, offset = np.array([[a, b], [d, e]]), np.array([x, y])
+    return np.asarray(shapely.transform(geometries, lambda xy: xy @ linear.T + offset), dtype=object)
 
 
 def _made_valid(shapes: NDArray[Any], invalid: NDArray[np.bool_]) -> NDArray[Any]:
@@ -216,14 +235,9 @@ def _made_valid(shapes: NDArray[Any], invalid: NDArray[np.bool_]) -> NDArray[Any
     return mended
 
 
-def _bounds(polygon: shapely.Polygon) -> Bounds:
-    west, south, east, north = polygon.bounds
-    return west, south, east, north
-
-
 def _refuse_if_apart(path: Path, layers: Iterable[PolygonLayer], grid: _Grid) -> None:
     """Truth may be empty here, but then it must lie around the raster."""
-    raster = degrees(_bounds(grid.outline), grid.crs)
+    raster = degrees(grid.bounds(), grid.crs)
     extents = [layer.degrees for layer in layers]
     if not any(shapely.box(*raster).intersects(shapely.box(*extent)) for extent in extents):
         places = "; ".join(_place(extent) for extent in extents)

@@ -21,6 +21,7 @@ from hedgerow.sources._synthetic_layout import Layout, lay_out
 from hedgerow.sources._synthetic_place import place
 from hedgerow.sources._synthetic_render import Sun, label_raster, reflectance
 from hedgerow.sources._synthetic_surfaces import CROPS, FORESTS, SEASONS, draw_surfaces
+from hedgerow.sources._synthetic_write import write
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -92,7 +93,7 @@ def render(config: Config) -> Scene:
     class_of = np.array([0] + [FIELD] * len(layout.fields) + [FOREST] * len(layout.forests), dtype=np.uint8)
     valid = np.ones(shape, bool) if footprint is None else label_raster(np.array([footprint]), shape, config.gsd_m) > 0
     image = _expose(_reflect(config, layout, crops, woods, shape), valid, config)
-    truth = _truth(layout, polygons, crops, woods, geobox, config.gsd_m)
+    truth = _truth(polygons, crops, woods, geobox, config.gsd_m)
     return Scene(image, BANDS[config.sensor], valid, geobox, truth, class_of[parcels], parcels)
 
 
@@ -100,10 +101,10 @@ def _style(config: Config) -> StyleName:
     """Draw a kind of landscape that a scene of this extent can show."""
     extent_m = math.sqrt(config.height_px * config.width_px) * config.gsd_m
     names: tuple[StyleName, ...] = ("section", "european", "strips", "contour", "paddies")
-    if extent_m < 200:
+    if extent_m < 130:
         chances = (0.10, 0.15, 0.20, 0.05, 0.50)
     elif extent_m < 1500:
-        chances = (0.42, 0.27, 0.12, 0.11, 0.08)
+        chances = (0.50, 0.25, 0.10, 0.10, 0.05)
     else:
         chances = (0.35, 0.40, 0.15, 0.10, 0.00)
     return names[rng_for(config.seed, "synthetic", "style").choice(5, p=chances)]
@@ -128,7 +129,9 @@ def _crops(config: Config, style: str, layout: Layout) -> tuple[list[str], list[
     small = style == "paddies" or config.gsd_m * config.height_px < 120
     season = config.season or str(rng.choice(["monsoon", "garden"] if small else ["spring", "summer", "autumn"]))
     names, weights = list(SEASONS[season]), np.array(list(SEASONS[season].values()))
-    kept = rng.choice(len(names), size=min(len(names), int(rng.integers(3, 8))), replace=False, p=weights / weights.sum())
+    kept = rng.choice(
+        len(names), size=min(len(names), int(rng.integers(3, 8))), replace=False, p=weights / weights.sum()
+    )
     share = weights[kept] * rng.gamma(2.0, 0.5, len(kept))
     crops = [names[kept[i]] for i in rng.choice(len(kept), len(layout.fields), p=share / share.sum())]
     leaves = (0.15, 0.2, 0.65) if season == "autumn" else (0.72, 0.26, 0.02)
@@ -141,7 +144,7 @@ def _reflect(
 ) -> NDArray[np.float32]:
     """Return reflectance (height, width, bands), bands blue, green, red (and near infrared for a satellite)."""
     rng = rng_for(config.seed, "synthetic", "land")
-    surfaces = draw_surfaces(crops, woods, _working_directions(layout, rng), rng)
+    surfaces = draw_surfaces(crops, woods, _working_directions(layout, rng), _widths_m(layout), rng)
     azimuth = rng.uniform(0, 2 * math.pi)
     sun = Sun((math.cos(azimuth), math.sin(azimuth)), float(rng.uniform(0.4, 1.3)))
     bands = (0, 1, 2, 3) if config.sensor == "satellite" else (0, 1, 2)
@@ -159,6 +162,10 @@ def _working_directions(layout: Layout, rng: np.random.Generator) -> NDArray[np.
     return np.asarray(np.arctan2(longer[:, 1], longer[:, 0]) + turn)
 
 
+def _widths_m(layout: Layout) -> NDArray[np.float64]:
+    return np.asarray(2 * shapely.area(layout.fields) / shapely.length(layout.fields))
+
+
 def _expose(land: NDArray[np.float32], valid: NDArray[np.bool_], config: Config) -> NDArray[Any]:
     """Return the stored picture (bands, height, width)."""
     rng = rng_for(config.seed, "synthetic", "sensor")
@@ -172,12 +179,12 @@ def _expose(land: NDArray[np.float32], valid: NDArray[np.bool_], config: Config)
     if config.sensor == "aerial":
         return np.ascontiguousarray(picture.transpose(2, 0, 1))
     alpha = valid[..., None] * np.uint8(255)
-    return np.ascontiguousarray(np.concatenate([np.where(valid[..., None], picture, 0), alpha], axis=-1).transpose(2, 0, 1))
+    return np.ascontiguousarray(
+        np.concatenate([np.where(valid[..., None], picture, 0), alpha], axis=-1).transpose(2, 0, 1)
+    )
 
 
-def _truth(
-    layout: Layout, polygons: NDArray[Any], crops: list[str], woods: list[str], geobox: GeoBox, gsd_m: float
-) -> GeoDataFrame:
+def _truth(polygons: NDArray[Any], crops: list[str], woods: list[str], geobox: GeoBox, gsd_m: float) -> GeoDataFrame:
     """Return the parcels in map coordinates: one affine map for all vertices keeps shared borders shared."""
     import geopandas
 
@@ -234,4 +241,4 @@ def build(config: Config) -> SyntheticSource:
     return SyntheticSource(config)
 
 
-__all__ = ["BANDS", "CROPS", "Config", "Scene", "SyntheticSource", "build", "render"]
+__all__ = ["BANDS", "CROPS", "Config", "Scene", "SyntheticSource", "build", "render", "write"]

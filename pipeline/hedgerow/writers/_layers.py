@@ -55,7 +55,8 @@ def conform(frame: GeoDataFrame, layer: str) -> GeoDataFrame:
 
 def geometry_type(frame: GeoDataFrame, layer: str) -> str:
     """Return the one geometry type of a layer: the multi type if one geometry is multi, 'Unknown' for a true mix."""
-    kinds = {str(kind) for kind in frame.geom_type.dropna().unique()}
+    # pyogrio 0.13 takes a closed ring for a layer without a type; on disk a ring is a line.
+    kinds = {str(kind).replace("LinearRing", "LineString") for kind in frame.geom_type.dropna().unique()}
     if not kinds:
         return GEOMETRY_TYPE.get(layer, "Unknown")
     single = {kind.removeprefix("Multi") for kind in kinds}

@@ -99,9 +99,9 @@ def _write_dictionary(frame: GeoDataFrame, short: GeoDataFrame, path: Path) -> N
 def _check_read_back(short: GeoDataFrame, path: Path, layer: str) -> None:
     """Count what was written: the driver drops what it cannot hold with a warning at most."""
     info = pyogrio.read_info(path)
-    names = [name for name in short.columns if name != short.geometry.name]
-    if info["features"] != len(short) or list(info["fields"]) != names:
+    lost = [name for name in short.columns.drop(short.geometry.name) if name not in info["fields"]]
+    if info["features"] != len(short) or lost:
         raise GeometryError(
-            f"{path.name}: layer {layer!r} came back with {info['features']} of {len(short)} features and columns "
-            f"{', '.join(info['fields'])} for {', '.join(names)}: use --to gpkg"
+            f"{path.name}: layer {layer!r} came back with {info['features']} of {len(short)} features and without "
+            f"{', '.join(lost) or 'loss of'} columns: use --to gpkg"
         )

@@ -1,0 +1,290 @@
+"""The `hedgerow` command: options, one library call, render."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hedgerow_cli import options as o
+from hedgerow_cli.edge import GATE, PARTLY_FAILED, Bars, guarded, leave, listen, show_json
+
+app = typer.Typer(
+    name="hedgerow",
+    help="Which quantizer keeps the borders of fields and forests, where does it fail, and what does it cost?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command()
+@guarded
+def run(
+    inputs: o.Inputs, out: o.Out, arm: Annotated[str | None, typer.Option(help="Which arm; default fp32.")] = None,
+    to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None, overwrite: o.Overwrite = False,
+    resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Imagery in, border files of one arm out."""
+    listen(verbose, quiet=quiet)
+    settings = o.run_config(
+        inputs, config=config, bands=bands, to=to, sets=sets, arms=(arm,) if arm else None, model=model, device=device,
+        seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+    )  # fmt: skip
+    from hedgerow.jobs.running import run as job  # noqa: PLC0415
+
+    with Bars(quiet=quiet) as bars:
+        result = job(settings, out, overwrite=overwrite, resume=resume, progress=bars)
+    files = [str(file) for file in result.files]
+    if as_json:
+        show_json({"out": str(out), "files": files, "failures": [vars(f) for f in result.failures]})
+    else:
+        typer.echo("\n".join(files))
+    _tell_failures(result)
+
+
+@app.command()
+@guarded
+def compare(
+    inputs: o.Inputs, out: o.Out,
+    arms: Annotated[str | None, typer.Option(help="Arms by comma: names or YAML files. See `components arms`.")] = None,
+    truth: Annotated[str | None, typer.Option(help="A vector file, a folder, or `auto` (beside the inputs).")] = None,
+    fail_below: Annotated[
+        list[str] | None, typer.Option(metavar="SCORE=VALUE", help="Exit 4 if an arm's score against fp32 is lower.")
+    ] = None,
+    to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None, overwrite: o.Overwrite = False,
+    resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Imagery in, borders of every arm, scores and a report out."""
+    listen(verbose, quiet=quiet)
+    settings = o.run_config(
+        inputs, config=config, bands=bands, to=to, sets=sets, arms=tuple(arms.split(",")) if arms else None, truth=truth,
+        model=model, device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+    )  # fmt: skip
+    from hedgerow.jobs.comparing import compare as job  # noqa: PLC0415
+    from hedgerow.jobs.tables import arm_table, gates  # noqa: PLC0415
+
+    wanted = gates(fail_below or ())
+    with Bars(quiet=quiet) as bars:
+        result = job(settings, out, overwrite=overwrite, resume=resume, progress=bars)
+    table = arm_table(out)
+    if as_json:
+        show_json({"out": str(out), "report": str(result.report), "arms": table})
+    else:
+        from hedgerow_cli.tables import show_arms  # noqa: PLC0415
+
+        show_arms(table)
+        typer.echo(f"report: {result.report}")
+    missed = wanted.missed(result.scores)
+    if missed:
+        leave(GATE, "gate not met: " + "; ".join(missed))
+    _tell_failures(result)
+
+
+@app.command()
+@guarded
+def score(
+    candidate: Annotated[Path, typer.Argument(help="Raster, vector file or folder that is judged.")],
+    reference: Annotated[Path, typer.Argument(help="Raster, vector file or folder that it is judged by.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for scores.json.")] = None,
+    gsd: Annotated[float | None, typer.Option(help="Grid for vectors, metres per pixel.")] = None,
+    tile_px: o.TilePx = None, as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Rasters or vectors in, scores out; no model is run."""
+    listen(verbose, quiet=quiet)
+    from hedgerow.jobs.scoring import score as job  # noqa: PLC0415
+    from hedgerow_cli.tables import show_scores  # noqa: PLC0415
+
+    scores = job(candidate, reference, out=out, gsd_m=gsd, **({"tile_px": tile_px} if tile_px else {}))
+    rows = [score.as_row() for score in scores]
+    if as_json:
+        show_json({"scores": rows})
+    else:
+        show_scores(rows)
+
+
+@app.command()
+@guarded
+def trace(
+    raster: Annotated[Path, typer.Argument(help="Labels, classes or probabilities.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Vector file to write.")],
+    as_: Annotated[str | None, typer.Option("--as", help="labels, classes or probability; default: from the file.")] = None,
+    tile_px: o.TilePx = None,
+    simplify: Annotated[float, typer.Option(help="Metres; the square root of the triangle area that may go.")] = 0.0,
+    min_area: Annotated[float, typer.Option(help="Smaller fields go to a neighbour, m2.")] = 0.0,
+    min_hole: Annotated[float, typer.Option(help="Smaller holes are filled, m2.")] = 0.0,
+    tracer: Annotated[str, typer.Option(help="How pixels become regions.")] = "arcs",
+    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Raster in, fields and borders out."""
+    listen(verbose, quiet=quiet)
+    from hedgerow.jobs.tracing import trace_file  # noqa: PLC0415
+
+    files = trace_file(
+        raster, out, kind=as_, tile_px=tile_px or 1024, simplify_m=simplify, min_area_m2=min_area, min_hole_m2=min_hole,
+        tracer=tracer, overwrite=overwrite,
+    )  # fmt: skip
+    typer.echo("\n".join(map(str, files)))
+
+
+@app.command()
+@guarded
+def export(
+    source: Annotated[Path, typer.Argument(metavar="RUN_OR_FILE", help="A finished run, or a vector file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File, or folder for a run.")],
+    to: Annotated[str, typer.Option(help="shp, gpkg, parquet, fgb or geojson.")],
+    layer: Annotated[str | None, typer.Option(help="fields or borders; default: both.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Only this arm of a run.")] = None,
+    dst_crs: Annotated[str | None, typer.Option("--dst-crs", help="Reproject, for instance EPSG:4326.")] = None,
+    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Maps in, the same maps in another format out."""
+    listen(verbose, quiet=quiet)
+    from hedgerow.jobs.exporting import export as job  # noqa: PLC0415
+
+    with Bars(quiet=quiet) as bars:
+        files = job(source, to, out, layer=layer, dst_crs=dst_crs, arm=arm, overwrite=overwrite, progress=bars)
+    typer.echo("\n".join(map(str, files)))
+
+
+@app.command()
+@guarded
+def train(
+    config: Annotated[str, typer.Argument(help="A YAML file, or a name in configs/train.")],
+    out: o.Out, sets: o.Sets = None, overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Fit a model: settings in, model folder with card and learning curve out."""
+    listen(verbose, quiet=quiet)
+    from hedgerow.jobs.training import train as job  # noqa: PLC0415
+
+    with Bars(quiet=quiet) as bars:
+        card = job(config, out, sets=sets or (), overwrite=overwrite, progress=bars)
+    typer.echo(str(out))
+    show_json(card.scores)
+
+
+@app.command()
+@guarded
+def synth(
+    out: o.Out,
+    scenes: Annotated[int, typer.Option(min=1, help="How many.")] = 6,
+    seed: Annotated[int, typer.Option(help="Seed of the first scene.")] = 0,
+    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """Make synthetic scenes with exact vector truth."""
+    listen(verbose, quiet=quiet)
+    from hedgerow.jobs.synthesizing import synth as job  # noqa: PLC0415
+
+    with Bars(quiet=quiet) as bars:
+        files = job(out, scenes=scenes, seed=seed, overwrite=overwrite, progress=bars)
+    typer.echo("\n".join(map(str, files)))
+
+
+@app.command()
+@guarded
+def plan(
+    inputs: o.Inputs,
+    arms: Annotated[str | None, typer.Option(help="Arms by comma.")] = None,
+    truth: Annotated[str | None, typer.Option(help="As for compare.")] = None,
+    model: o.Model = None, config: o.Config = None, bands: o.Bands = None, workers: o.Workers = None,
+    tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None, as_json: o.Json = False,
+    verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
+    """What would run: tiles, memory, time, problems. Nothing is computed."""
+    listen(verbose, quiet=False)
+    settings = o.run_config(
+        inputs, config=config, bands=bands, sets=sets, arms=tuple(arms.split(",")) if arms else None, truth=truth,
+        model=model, workers=workers, tile_px=tile_px, halo_px=halo_px,
+    )  # fmt: skip
+    from hedgerow.jobs.planning import describe  # noqa: PLC0415
+    from hedgerow.jobs.planning import plan as job  # noqa: PLC0415
+
+    summary = describe(job(settings))
+    if as_json:
+        show_json(summary)
+    else:
+        from hedgerow_cli.tables import show_plan  # noqa: PLC0415
+
+        show_plan(summary)
+
+
+@app.command()
+@guarded
+def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """(Re)build report.html from a finished run."""
+    from hedgerow.report.page import build_report  # noqa: PLC0415
+
+    typer.echo(str(build_report(out)))
+
+
+@app.command()
+@guarded
+def components(
+    family: Annotated[str | None, typer.Argument(help="One family; default: all of them.")] = None,
+    as_json: o.Json = False,
+) -> None:
+    """List every choice there is, one line each."""
+    from hedgerow.jobs.listing import listing  # noqa: PLC0415
+
+    found = listing(family)
+    if as_json:
+        show_json(found)
+    else:
+        from hedgerow_cli.tables import show_components  # noqa: PLC0415
+
+        show_components(found)
+
+
+config_app = typer.Typer(name="config", help="Check or show settings.", no_args_is_help=True)
+app.add_typer(config_app)
+
+
+@config_app.command("check")
+@guarded
+def config_check(config: Annotated[str, typer.Argument(help="A YAML file, or the name of a preset.")]) -> None:
+    """Say whether a file of settings is understood."""
+    from hedgerow.jobs.listing import settings_of  # noqa: PLC0415
+
+    kind, _ = settings_of(config)
+    typer.echo(f"{config}: ok ({kind})")
+
+
+@config_app.command("show")
+@guarded
+def config_show(config: Annotated[str, typer.Argument(help="A YAML file, or the name of a preset.")]) -> None:
+    """Show settings in full, defaults included."""
+    from hedgerow.jobs.listing import settings_of  # noqa: PLC0415
+
+    typer.echo(settings_of(config)[1])
+
+
+@app.command()
+@guarded
+def doctor(as_json: o.Json = False) -> None:
+    """Versions, CPU features, and what is missing with its fix."""
+    from hedgerow.jobs.doctoring import examine  # noqa: PLC0415
+
+    findings = examine()
+    if as_json:
+        show_json(findings)
+        return
+    from hedgerow_cli.tables import show_findings  # noqa: PLC0415
+
+    show_findings(findings)
+
+
+def _tell_failures(result: Any) -> None:
+    for name in result.skipped:
+        typer.echo(f"skipped: {name}: no valid pixel", err=True)
+    if result.failures:
+        lines = "\n".join(f"failed: {failure.input}: {failure.error}" for failure in result.failures)
+        leave(PARTLY_FAILED, lines)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

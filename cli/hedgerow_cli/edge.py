@@ -1,0 +1,95 @@
+"""What happens at the edge? Known errors become one line and a code, progress a bar; stdout is data, stderr the rest."""
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KNOWN_ERROR, USAGE, PARTLY_FAILED, GATE, UNEXPECTED, INTERRUPTED = 1, 2, 3, 4, 70, 130
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what a command raises into an exit code and one line on stderr."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from hedgerow.errors import HedgerowError  # noqa: PLC0415
+
+        try:
+            return command(*args, **kwargs)
+        except HedgerowError as error:
+            leave(KNOWN_ERROR, f"error: {error}")
+        except KeyboardInterrupt:
+            leave(INTERRUPTED, "interrupted; run it again with --resume to go on, or --overwrite to begin anew")
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except BrokenPipeError:
+            leave(0, "")
+        except Exception as error:
+            logging.getLogger(__name__).debug("unexpected", exc_info=True)
+            leave(UNEXPECTED, f"unexpected {type(error).__name__}: {error} (run it with -vv for the whole story)")
+
+    return run
+
+
+def leave(code: int, text: str = "") -> NoReturn:
+    """Say a last word on stderr and exit."""
+    if text:
+        typer.echo(" ".join(text.split()) if code != PARTLY_FAILED else text, err=True)
+    raise typer.Exit(code)
+
+
+def listen(verbose: int, *, quiet: bool) -> None:
+    """Configure logging, once, for the whole program."""
+    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for noisy in ("rasterio", "pyogrio", "matplotlib", "fiona", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+def show_json(value: Any) -> None:
+    """Write JSON to stdout."""
+    typer.echo(json.dumps(value, indent=1, default=str))
+
+
+class Bars:
+    """Progress bars on stderr, one line per stage, with a rate and the time to go. A contracts.Progress."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(), TextColumn("eta"), TimeRemainingColumn(),
+        )  # fmt: skip
+        self._bars = Progress(*columns, console=Console(stderr=True), disable=quiet)
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "Bars":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total, rate="")
+        task = self._bars.tasks[self._tasks[stage]]
+        rate = f"{task.speed:.2f}/s" if task.speed else ""
+        self._bars.update(self._tasks[stage], completed=done, total=total, rate=rate)

@@ -1,0 +1,63 @@
+"""Options that commands share, each declared once, and the settings that they make."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from hedgerow.config import RunConfig
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Rasters: files, folders or globs.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")]
+Config = Annotated[str | None, typer.Option("--config", "-c", help="A YAML file, or the name of a preset.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", "-f", help="Replace what is there.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+Model = Annotated[str | None, typer.Option(help="Shipped model, model folder, or module:factory.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything drawn by chance.")]
+Workers = Annotated[int | None, typer.Option("--workers", "-j", min=1, help="How many work at a time.")]
+Scheduler = Annotated[str | None, typer.Option(help="sync, threads, processes, or tcp://host:port.")]
+TilePx = Annotated[int | None, typer.Option("--tile-size", help="Side of the tiles, px.")]
+HaloPx = Annotated[int | None, typer.Option("--halo", help="Context of a tile on each side, px.")]
+Bands = Annotated[
+    str | None,
+    typer.Option(help="Roles of the stored bands (blue,green,red), or a file per role (red=*B04*,green=*B03*,...)."),
+]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change any setting.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; twice for everything.")]
+To = Annotated[str | None, typer.Option(help="Further formats, by comma: shp,parquet,fgb,geojson.")]
+
+
+def run_config(
+    inputs: list[str], *, config: str | None, bands: str | None, to: str | None = None, sets: list[str] | None,
+    **changes: Any,
+) -> "RunConfig":  # fmt: skip
+    """Merge preset, flags and assignments into checked settings."""
+    from hedgerow.config import RunConfig, find_config, resolve  # noqa: PLC0415
+
+    return resolve(
+        RunConfig,
+        file=find_config(config) if config else None,
+        changes={
+            "inputs": tuple(inputs),
+            "to": tuple(to.split(",")) if to else None,
+            **read_bands(bands),
+            **changes,
+        },
+        sets=sets or (),
+    )
+
+
+def read_bands(text: str | None) -> dict[str, Any]:
+    """Turn `--bands` into the setting it means."""
+    if text is None:
+        return {}
+    parts = [part.strip() for part in text.split(",")]
+    if all("=" in part for part in parts):
+        return {"bands": dict(part.split("=", 1) for part in parts)}
+    if any("=" in part for part in parts):
+        raise typer.BadParameter(f"--bands {text}: either a list of roles, or ROLE=PATTERN for every band")
+    return {"stored_bands": tuple(parts)}

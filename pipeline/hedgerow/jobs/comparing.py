@@ -1,0 +1,117 @@
+"""The whole of `hedgerow compare`: imagery in, borders of every arm, scores and a report out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hedgerow.config import RunConfig, arm_name
+from hedgerow.contracts import Progress, silent
+from hedgerow.errors import SourceError
+from hedgerow.graph import Graph
+from hedgerow.jobs.arms import load_recipes
+from hedgerow.jobs.making import Made, make_maps, timed
+from hedgerow.jobs.measuring import FP32, Key, MeasureItem, MeasureScene, chosen_scorers, shared_out
+from hedgerow.jobs.outfolder import out_folder
+from hedgerow.jobs.planning import plan
+from hedgerow.jobs.running import RunResult, refuse_if_nothing, result_of, write_manifest
+from hedgerow.records import Score
+from hedgerow.report.page import build_report
+from hedgerow.stages.measure import Measured, scores, tile_values
+from hedgerow.writers._tables import footprint, write_scores, write_tiles
+
+SCORES, TILES = "scores.json", "tiles.parquet"
+
+
+@dataclass(frozen=True)
+class Compared(RunResult):
+    """Results of a comparison: also the scores, and the report's path."""
+
+    scores: tuple[Score, ...] = ()
+    report: Path = Path()
+
+
+def compare(
+    config: RunConfig, out: Path | str, *, overwrite: bool = False, resume: bool = False, progress: Progress = silent
+) -> Compared:
+    """Make the maps of every arm, score them against FP32 and (if given) truth, and write everything.
+
+    The FP32 arm is the reference of every other; it is added when `config.arms` does not name it.
+
+    Args:
+        config: what to do.
+        out: folder for the results.
+        overwrite: whether an existing run may be replaced.
+        resume: go on with an interrupted run.
+        progress: hears of every stage.
+
+    Raises:
+        HedgerowError: nothing could be done; inputs that fail beside others are in the result.
+    """
+    out = Path(out)
+    if FP32 not in map(arm_name, config.arms):
+        config = config.model_copy(update={"arms": (FP32, *config.arms)})
+    recipes = load_recipes(config.arms)
+    planned = plan(config)
+    if config.truth is not None and all(scene.truth is None for scene in planned.scenes):
+        raise SourceError(
+            f"--truth {config.truth}: no input has truth there; for an input STEM it is STEM.gpkg or STEM_fields.gpkg"
+        )
+    with out_folder(out, config, overwrite=overwrite, resume=resume) as work, Graph(config.scheduler, config.workers) as graph:
+        made = make_maps(planned, recipes, out, work, graph, progress)
+        refuse_if_nothing(made)
+        with timed(made, "measure"):
+            measured = _measure(made, graph, progress)
+        found = _scores(made, measured)
+        write_scores([score.as_row() for score in found], out / SCORES)
+        write_tiles(_tile_rows(made, measured), out / TILES)
+        write_manifest(made)
+        report = build_report(out)
+    return Compared(**vars(result_of(made)), scores=tuple(found), report=report)
+
+
+def _measure(made: Made, graph: Graph, progress: Progress) -> dict[str, dict[Key, Measured]]:
+    """Return what was measured by scene, arm and reference."""
+    arms = tuple(arm.name for arm in made.arms)
+    items = shared_out([MeasureItem(s.name, arms, FP32, s.truth) for s in made.scenes()], graph.workers)
+    task = MeasureScene(made.plan.config, made.out, {(m.scene, m.arm): m.regions for m in made.mapped})
+    found: dict[str, dict[Key, Measured]] = {}
+    for done, (item, outcome) in enumerate(zip(items, graph.outcomes(task, items), strict=True), start=1):
+        if outcome.error is not None:
+            made.fail(item.scene, outcome.error)
+            found.pop(item.scene, None)
+        else:
+            found.setdefault(item.scene, {}).update(outcome.result or {})
+        progress("measure", done, len(items))
+    return found
+
+
+def _scores(made: Made, measured: Mapping[str, Mapping[Key, Measured]]) -> list[Score]:
+    chosen = chosen_scorers(made.plan.config)
+    keys = dict.fromkeys(key for scene in measured.values() for key in scene)
+    rows: list[Score] = []
+    for arm, against in keys:
+        by_input = {name: scene[arm, against] for name, scene in measured.items() if (arm, against) in scene}
+        rows += scores(by_input, chosen, arm=arm, against=against)
+    return rows
+
+
+def _tile_rows(made: Made, measured: Mapping[str, Mapping[Key, Measured]]) -> list[dict[str, Any]]:
+    chosen = chosen_scorers(made.plan.config)
+    rows: dict[tuple[str, int, str], dict[str, Any]] = {}
+    for planned in made.scenes():
+        for (arm, against), one in measured.get(planned.name, {}).items():
+            for k, values in enumerate(tile_values(one, chosen)):
+                row = rows.setdefault(
+                    (planned.name, k, arm),
+                    {
+                        "input": planned.name,
+                        "tile": one.tiles[k],
+                        "arm": arm,
+                        "status": "ok" if one.has_statistics(k) else "nodata",
+                        "support": int(one.valid_px[k]),
+                        "geometry": footprint(planned.tiles[k].geobox),
+                    },
+                )
+                row |= {f"{name}__{against}": value.value for name, value in values.items()}
+    return list(rows.values())

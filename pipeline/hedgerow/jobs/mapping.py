@@ -1,0 +1,130 @@
+"""How does a scene become maps? Predict its tiles with every arm, write probabilities, label, trace, write borders."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hedgerow import registry
+from hedgerow.config import RunConfig
+from hedgerow.contracts import Each, one_by_one
+from hedgerow.edges.regions import RegionStore
+from hedgerow.graph import Graph
+from hedgerow.jobs.planning import PlannedScene
+from hedgerow.records import ModelSpec
+from hedgerow.scaling import Scaling
+from hedgerow.stages.label import label_scene
+from hedgerow.stages.predict import PredictTile
+from hedgerow.stages.trace import trace_scene
+from hedgerow.writers._probability import ProbabilityFile, ProbabilityRaster
+
+PROBABILITY = "probability.tif"
+
+
+@dataclass
+class TileTimes:
+    """Seconds that each arm's network took, tile by tile."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, arm: str, seconds: float) -> None:
+        """Note one tile; tiles without a valid pixel took none and do not count."""
+        if seconds > 0:
+            self.seconds.setdefault(arm, []).append(seconds)
+
+    def mean(self, arm: str) -> float | None:
+        """Return the mean over all tiles."""
+        noted = self.seconds.get(arm, [])
+        return sum(noted) / len(noted) if noted else None
+
+
+def predict_scene(
+    planned: PlannedScene,
+    scaling: Scaling,
+    models: Sequence[ModelSpec],
+    out: Path,
+    *,
+    halo_px: int,
+    graph: Graph,
+    times: TileTimes,
+    tick: Callable[[], None],
+) -> None:
+    """Write the probability raster of every arm; a raster appears only when it is whole.
+
+    Raises:
+        HedgerowError: the first tile that could not be read or predicted.
+    """
+    task = PredictTile(planned.source, scaling, planned.zoom, halo_px, tuple(models))
+    with ExitStack() as stack:
+        rasters = {
+            spec.arm: stack.enter_context(
+                ProbabilityRaster(probability_path(out, planned.name, spec.arm), planned.source.geobox)
+            )
+            for spec in models
+        }
+        for predictions in graph.each(task, planned.tiles):
+            for prediction in predictions:
+                rasters[prediction.arm].write(prediction.tile.core, prediction.as_bytes(), prediction.valid)
+                times.add(prediction.arm, prediction.seconds)
+            tick()
+
+
+@dataclass(frozen=True)
+class MapArm:
+    """A task: label, trace and write one arm's map of one scene from its probability raster."""
+
+    config: RunConfig
+    out: Path
+    work: Path
+
+    def __call__(self, item: "MapItem") -> "Mapped":
+        return self.run(item, one_by_one)
+
+    def run(self, item: "MapItem", each: Each) -> "Mapped":
+        """Do the work; `each` spreads blocks and tiles of a large scene."""
+        folder = self.out / item.scene / item.arm
+        pixels = ProbabilityFile(folder / PROBABILITY)
+        store = self.work / item.scene / item.arm
+        tracer = registry.build("tracers", self.config.tracer)
+        regions = label_scene(pixels, pixels.valid, tracer, store, each=each)
+        field_map = trace_scene(
+            regions,
+            pixels,
+            pixels.geobox,
+            tile_px=max(self.config.tile_px, 256),
+            simplify_m=self.config.simplify_m,
+            min_area_m2=self.config.min_area_m2,
+            min_hole_m2=self.config.min_hole_m2,
+            source=item.source,
+            arm=item.arm,
+            each=each,
+        )
+        writers = [registry.build("writers", kind) for kind in dict.fromkeys(("gpkg", *self.config.to))]
+        files = [f for writer in writers for f in writer.write(field_map, folder / f"borders{writer.extension}")]
+        return Mapped(item.scene, item.arm, regions, tuple(files), dict(field_map.summary))
+
+
+@dataclass(frozen=True)
+class MapItem:
+    """Which map is to be made."""
+
+    scene: str
+    arm: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A finished map: its regions on disk, its files, and its coverage in numbers."""
+
+    scene: str
+    arm: str
+    regions: RegionStore
+    files: tuple[Path, ...]
+    summary: Mapping[str, float]
+
+
+def probability_path(out: Path, scene: str, arm: str) -> Path:
+    """Return where an arm's probabilities of a scene are written."""
+    return out / scene / arm / PROBABILITY
+

@@ -1,0 +1,190 @@
+"""What would run? Scenes, grids, tiles, memory and problems, known before any pixel is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hedgerow import registry
+from hedgerow.config import RunConfig, arm_name
+from hedgerow.contracts import Source
+from hedgerow.errors import ConfigError, HedgerowError, SourceError
+from hedgerow.geo.metres import ground_sampling_distance_m
+from hedgerow.geo.tiling import tile_geobox
+from hedgerow.graph import Graph
+from hedgerow.jobs.inputs import Scene, find_scenes
+from hedgerow.models.store import ModelCard, locate, read_card
+from hedgerow.records import Tile
+from hedgerow.sources._truth import find_truth, read_truth
+from hedgerow.stages.zoom import Zoom, zoom_for
+
+_SECONDS_PER_MPX = 1.3  # of hedgerow-tiny in FP32 on one core at 512 px tiles; see `make bench`
+_BYTES_BASE = 600e6  # interpreter, torch and GDAL in one process
+_BYTES_PER_TILE_PX = 900  # activations of hedgerow-tiny at their widest, and what is in flight
+
+
+@dataclass(frozen=True)
+class PlannedScene:
+    """One scene, opened far enough to know its grid."""
+
+    scene: Scene
+    source: Source
+    gsd_m: float
+    zoom: Zoom
+    tiles: tuple[Tile, ...]
+    truth: Path | None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """STEM of the outputs."""
+        return self.scene.name
+
+    @property
+    def megapixels(self) -> float:
+        """Size of the raster."""
+        rows, cols = self.source.geobox.shape
+        return rows * cols / 1e6
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that could not be worked on, and why, in one line."""
+
+    input: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will do."""
+
+    config: RunConfig
+    card: ModelCard
+    model: str
+    """Located model: a folder or `module:factory`."""
+    scenes: tuple[PlannedScene, ...]
+    failures: tuple[Failure, ...]
+    passed_over: tuple[Path, ...]
+
+    @property
+    def tile_count(self) -> int:
+        """Tiles of all scenes."""
+        return sum(len(scene.tiles) for scene in self.scenes)
+
+    @property
+    def megapixels(self) -> float:
+        """Pixels of all scenes."""
+        return sum(scene.megapixels for scene in self.scenes)
+
+    def guess_seconds(self, workers: int) -> float:
+        """Return a rough time for the networks, start-up and scores apart."""
+        seen = sum(s.megapixels * s.zoom.grow**2 / s.zoom.shrink**2 for s in self.scenes)
+        return seen * _SECONDS_PER_MPX * len(self.config.arms) / workers
+
+    def guess_bytes(self, workers: int) -> float:
+        """Return a rough peak of memory over all workers."""
+        side = self.config.tile_px + 2 * self.config.halo_px
+        seen = max((s.zoom.grow / s.zoom.shrink for s in self.scenes), default=1.0) * side
+        return _BYTES_BASE + workers * seen**2 * _BYTES_PER_TILE_PX
+
+
+def plan(config: RunConfig) -> Plan:
+    """Find and open every input, and check what can be checked before the work starts.
+
+    Inputs with a problem become failures; the others go on.
+
+    Raises:
+        ConfigError: settings that no input can be run with.
+        SourceError: no input at all, or none that can be worked on (the first one's problem is told).
+    """
+    model = locate(config.model)
+    card = read_card(model)
+    found = find_scenes(config.inputs, config.bands)
+    planned: list[PlannedScene] = []
+    failures: list[Failure] = []
+    for scene in found.scenes:
+        try:
+            planned.append(plan_scene(scene, config, card))
+        except ConfigError:
+            raise
+        except HedgerowError as error:
+            if len(found.scenes) == 1:
+                raise
+            failures.append(Failure(scene.name, str(error)))
+    if not planned:
+        _raise_first(failures, len(found.scenes))
+    return Plan(config, card, model, tuple(planned), tuple(failures), found.passed_over)
+
+
+def describe(made: Plan) -> dict[str, Any]:
+    """Return a plan as plain values, to be shown."""
+    workers = Graph(made.config.scheduler, made.config.workers).workers
+    return {
+        "inputs": [_row(scene) for scene in made.scenes],
+        "failures": [{"input": failure.input, "error": failure.error} for failure in made.failures],
+        "passed_over": [str(path) for path in made.passed_over],
+        "model": made.card.name,
+        "arms": [arm_name(arm) for arm in made.config.arms],
+        "tiles": made.tile_count,
+        "megapixels": made.megapixels,
+        "workers": workers,
+        "seconds": made.guess_seconds(workers),
+        "gigabytes": made.guess_bytes(workers) / 1e9,
+    }
+
+
+def _row(scene: PlannedScene) -> dict[str, Any]:
+    rows, cols = scene.source.geobox.shape
+    return {
+        "name": scene.name,
+        "size": f"{cols} x {rows}",
+        "crs": str(scene.source.geobox.crs),
+        "gsd_m": f"{scene.gsd_m:.3g}",
+        "network_gsd_m": f"{scene.gsd_m * scene.zoom.shrink / scene.zoom.grow:.3g}",
+        "tiles": len(scene.tiles),
+        "truth": scene.truth.name if scene.truth else "-",
+        "notes": "; ".join(scene.warnings),
+    }
+
+
+def plan_scene(scene: Scene, config: RunConfig, card: ModelCard) -> PlannedScene:
+    """Open one scene's headers and plan its tiles."""
+    source: Source = registry.build(
+        "sources",
+        {
+            "kind": "geotiff",
+            "path": dict(scene.path) if not isinstance(scene.path, Path) else scene.path,
+            "name": scene.name,
+            "bands": card.bands,
+            "stored_bands": config.stored_bands,
+            "nodata": config.nodata,
+        },
+    )
+    gsd_m = ground_sampling_distance_m(source.geobox)
+    truth = find_truth(config.truth, scene.first_path, scene.name)
+    if truth is not None:
+        read_truth(truth, source.geobox, truth_rule=config.truth_rule)  # refused here, before the work starts
+    return PlannedScene(
+        scene=scene,
+        source=source,
+        gsd_m=gsd_m,
+        zoom=zoom_for(gsd_m, config.gsd_m),
+        tiles=tile_geobox(source.geobox, config.tile_px, config.halo_px),
+        truth=truth,
+        warnings=tuple(_warnings(gsd_m, config, card, truth)),
+    )
+
+
+def _warnings(gsd_m: float, config: RunConfig, card: ModelCard, truth: Path | None) -> Sequence[str]:
+    out = []
+    seen = config.gsd_m or gsd_m
+    if card.gsd_m is not None and not card.gsd_m[0] * 0.95 <= seen <= card.gsd_m[1] * 1.05:
+        out.append(f"{seen:.3g} m per pixel is outside the model's range of {card.gsd_m[0]:g} to {card.gsd_m[1]:g} m")
+    if config.truth is not None and truth is None:
+        out.append("no truth was found for it")
+    return out
+
+
+def _raise_first(failures: Sequence[Failure], count: int) -> None:
+    raise SourceError(f"none of {count} inputs can be worked on; the first: {failures[0].error}")

@@ -1,0 +1,82 @@
+"""What does a comparison say in one table, and does it pass its gates?"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hedgerow.errors import ConfigError, SourceError
+from hedgerow.jobs.manifest import FILE
+from hedgerow.records import Score
+
+COLUMNS = (
+    "erqa__fp32", "corner_retention__fp32", "continuity__fp32", "erq_boundary__fp32", "spatial_quality__fp32",
+    "boundary_iou__fp32", "boundary_f1__fp32", "boundary_f1__truth", "object_f1__truth",
+)  # fmt: skip
+"""The scores of the table: `SCORE__AGAINST`, pooled over all inputs and kinds of border."""
+
+
+def arm_table(out: Path) -> list[dict[str, Any]]:
+    """Return one row per arm of a finished comparison: size, time per tile and the pooled scores.
+
+    Raises:
+        SourceError: `out` holds no finished comparison.
+    """
+    try:
+        run = json.loads((out / FILE).read_text(encoding="utf-8"))
+        scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))["scores"]
+    except (OSError, ValueError, KeyError) as error:
+        raise SourceError(f"{out}: holds no finished comparison ({error})") from error
+    pooled = {
+        (row["arm"], f"{row['metric']}__{row['against']}"): row["value"]
+        for row in scores
+        if row["input"] is None and row["layer"] == "all"
+    }
+    columns = [c for c in COLUMNS if any(name == c for _, name in pooled)]
+    return [
+        {
+            "arm": arm["name"],
+            "simulated": arm["simulated"],
+            "size_bytes": arm["size_bytes"],
+            "seconds_per_tile": arm["seconds_per_tile"],
+            **{column: pooled.get((arm["name"], column)) for column in columns},
+        }
+        for arm in run["arms"]
+    ]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Lowest values that scores against FP32 may have."""
+
+    lowest: tuple[tuple[str, float], ...]
+
+    def missed(self, scores: Sequence[Score]) -> list[str]:
+        """Return one line for each arm below a gate (pooled, all borders)."""
+        pooled = [s for s in scores if s.input is None and s.layer == "all" and s.against == "fp32"]
+        unknown = {name for name, _ in self.lowest} - {s.metric for s in pooled}
+        if unknown:
+            raise ConfigError(f"--fail-below {', '.join(sorted(unknown))}: no such score was measured")
+        return [
+            f"{s.arm} {s.metric} {s.value:.4f} < {value}"
+            for name, value in self.lowest
+            for s in pooled
+            if s.metric == name and s.value is not None and s.value < value
+        ]
+
+
+def gates(texts: Iterable[str]) -> Gates:
+    """Read `SCORE=VALUE` assignments.
+
+    Raises:
+        ConfigError: one that is none.
+    """
+    lowest = []
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            lowest.append((name, float(number)))
+        except ValueError as error:
+            raise ConfigError(f"--fail-below {text}: write it as erq_boundary=0.9") from error
+    return Gates(tuple(lowest))

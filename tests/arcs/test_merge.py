@@ -1,0 +1,109 @@
+"""Small regions join a neighbour: which, in what order, and that the arcs afterwards are those of the merged raster."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hedgerow.arcs.join import join_tiles, relabelled
+from hedgerow.arcs.merge import Rules, merged_ids
+from hedgerow.arcs.tile import tile_pieces
+from hedgerow.edges.components import label_equal
+from hedgerow.geo.windows import whole
+
+OTHER, FIELD, FOREST, VOID = 0, 1, 2, 255
+
+
+def arcs_of(ids):
+    return join_tiles([tile_pieces(np.pad(ids, 1), whole(ids.shape), ids.shape)])
+
+
+def merged(ids, kind, *, hole=0.0, area=0.0, pixel_m=(1.0, 1.0)):
+    """The raster of ids after merging; `kind` lists the class of ids 1, 2, …"""
+    ids = np.asarray(ids, np.int32)
+    target = merged_ids(
+        arcs_of(ids),
+        np.bincount(ids.ravel(), minlength=len(kind) + 1),
+        np.asarray([VOID, *kind], np.uint8),
+        rules=Rules(hole, area),
+        pixel_m=pixel_m,
+        objects=(FIELD, FOREST),
+        void=VOID,
+    )
+    return target[ids].tolist()
+
+
+def test_a_small_field_goes_to_the_neighbour_with_the_longest_shared_border():
+    # Field 2 (2 px) shares 2 unit edges with field 1 above and 3 with field 3 (2 below, 1 on the right).
+    ids = [[1, 1, 1], [2, 2, 3], [3, 3, 3]]
+    assert merged(ids, [FIELD, FIELD, FIELD], area=3) == [[1, 1, 1], [3, 3, 3], [3, 3, 3]]
+
+
+def test_shared_borders_are_measured_in_metres():
+    # Field 2 shares one edge along the row with 1 above, and one along the column with 3 on its right.
+    ids = [[1, 1, 1], [2, 3, 3]]
+    tall, flat = (10.0, 1.0), (1.0, 10.0)
+    assert merged(ids, [FIELD] * 3, area=2, pixel_m=tall)[1][0] == 3
+    assert merged(ids, [FIELD] * 3, area=2, pixel_m=flat)[1][0] == 1
+
+
+def test_other_is_a_neighbour_like_any():
+    ids = [[1, 1, 1], [1, 2, 3], [1, 1, 3]]
+    assert merged(ids, [OTHER, FIELD, FIELD], area=2)[1] == [1, 1, 3]
+
+
+def test_nodata_is_no_neighbour_but_an_island_in_nodata_is_dropped():
+    assert merged([[3, 3, 3], [2, 1, 1], [3, 3, 3]], [FIELD, FIELD, VOID], area=2)[1] == [1, 1, 1]
+    assert merged([[2, 2, 2], [2, 1, 2], [2, 2, 2]], [FIELD, VOID], area=2)[1] == [0, 0, 0]
+
+
+def test_the_smallest_goes_first_and_grows_its_neighbour():
+    # Field 2 (1 px) shares two edges with 3 (5 px), one with 1; with it, 3 has 6 px, is not below 6, and stays.
+    ids = [[1, 2, 3, 3, 4], [1, 3, 3, 3, 4]]
+    assert merged(ids, [OTHER, FIELD, FIELD, OTHER], area=6) == [[1, 3, 3, 3, 4]] * 2
+
+
+def test_equal_borders_go_to_the_smaller_id():
+    assert merged([[1, 1, 2, 3, 3]], [FIELD] * 3, area=2) == [[1, 1, 1, 3, 3]]
+
+
+def test_a_hole_in_one_field_is_filled_even_if_it_is_nodata():
+    ring = [[1, 1, 1], [1, 2, 1], [1, 1, 1]]
+    for kind in (OTHER, FOREST, FIELD, VOID):
+        assert merged(ring, [FIELD, kind], hole=2) == [[1, 1, 1]] * 3
+        assert merged(ring, [FIELD, kind], hole=1)[1][1] == (0 if kind == VOID else 2)
+
+
+def test_a_field_within_other_is_no_hole():
+    assert merged([[1, 1, 1], [1, 2, 1], [1, 1, 1]], [OTHER, FIELD], hole=9)[1] == [1, 2, 1]
+
+
+def test_nodata_that_reaches_the_scene_edge_is_no_hole():
+    assert merged([[1, 2, 1], [1, 1, 1]], [FIELD, VOID], hole=9) == [[1, 0, 1], [1, 1, 1]]
+
+
+def test_two_areas_within_one_field_are_not_filled_one_by_one_but_nested_holes_are():
+    side_by_side = [[1, 1, 1, 1], [1, 2, 3, 1], [1, 1, 1, 1]]
+    assert merged(side_by_side, [FIELD, FOREST, OTHER], hole=9) == side_by_side
+    nested = np.ones((5, 5), int)
+    nested[1:4, 1:4], nested[2, 2] = 2, 3
+    assert merged(nested, [FIELD, FIELD, OTHER], hole=20) == [[1] * 5] * 5
+
+
+def test_adjoining_background_becomes_one():
+    assert merged([[1, 2, 3]], [OTHER, OTHER, FIELD]) == [[1, 1, 3]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10_000))
+def test_arcs_after_a_merge_are_the_arcs_of_the_merged_raster(height, width, seed):
+    rng = np.random.default_rng(seed)
+    ids = label_equal(rng.integers(0, 4, (height, width))).astype(np.int32)
+    # Merge neighbours at random: the target is then 4-connected again, as merged_ids promises.
+    target = np.arange(ids.max() + 1)
+    for row, col in rng.integers(0, (height, max(width - 1, 1)), (10, 2)):
+        pair = target[ids[row, col : col + 2]]
+        if pair.all():
+            target[target == pair.max()] = pair.min()
+    after, direct = relabelled(arcs_of(ids), target), arcs_of(target[ids].astype(np.int32))
+    for name in type(direct).__annotations__:
+        assert np.array_equal(getattr(after, name), getattr(direct, name)), name
