@@ -135,10 +135,15 @@ def test_imagery_is_shown_red_first_in_the_range_of_the_run(tmp_path: Path) -> N
         transform=Affine(1, 0, 500000, 0, -1, 6000000),
     ) as dataset:  # fmt: skip
         dataset.write(stored)
-    record = {"path": str(path), "display_bands": [2, 1, 0], "scaling": {"low": [1000] * 3, "high": [3000] * 3}}
+    # The ranges stand in the order in which the bands are shown: red, green, blue.
+    record = {
+        "path": str(path), "display_bands": [2, 1, 0], "scaling": {"low": [1000, 1000, 500], "high": [3000, 3000, 1000]}
+    }  # fmt: skip
     shown = pictures.image_of(record, Window(0, 0, 8, 9))
     assert shown is not None
-    assert shown[0, 0].tolist() == [255, 127, 0]
+    assert shown[0, 0].tolist() == [255, 127, 255]
+    one_file_per_band = {"band_files": [str(path)] * 3} | record
+    assert np.array_equal(pictures.image_of(one_file_per_band, Window(0, 0, 8, 9)), shown)
     assert pictures.image_of(record, Window(0, 0, 8, 10)) is None
     assert pictures.image_of(record | {"path": str(tmp_path / "gone.tif")}, Window(0, 0, 8, 9)) is None
 

@@ -45,7 +45,7 @@ def scene_of(kinds, folder, border=0):
     )
     valid = ArrayReader(kinds >= 0)
     regions = label_scene(ArrayReader(pixels), valid, registry.build("tracers", "components"), folder)
-    return trace_scene(regions, ArrayReader(pixels), utm(kinds.shape), source="a/b.tif")
+    return trace_scene(regions, ArrayReader(pixels), utm(kinds.shape), source="a/b.tif").field_map
 
 
 def shuffled_and_pickled(seed):
@@ -239,7 +239,7 @@ def test_confidence_weighs_every_pixel_of_the_region_and_both_sides_of_the_borde
     pixels[3, 0] = [5, 55, 95, 10]
     valid = ArrayReader(np.ones((1, 4), bool))
     regions = label_scene(ArrayReader(pixels), valid, registry.build("tracers", "components"), tmp_path)
-    found = trace_scene(regions, ArrayReader(pixels), utm((1, 4)), tile_px=1)
+    found = trace_scene(regions, ArrayReader(pixels), utm((1, 4)), tile_px=1).field_map
     assert found.fields.confidence.tolist() == pytest.approx([225 / 255, 110 / 255])
     assert found.borders.confidence.tolist() == pytest.approx([75 / 255])
 
@@ -252,7 +252,7 @@ def test_filled_nodata_counts_in_the_area_but_not_in_the_confidence(tmp_path):
     regions = label_scene(
         ArrayReader(pixels), ArrayReader(kinds >= 0), registry.build("tracers", "components"), tmp_path
     )
-    found = trace_scene(regions, ArrayReader(pixels), utm((3, 3)), min_hole_m2=150)
+    found = trace_scene(regions, ArrayReader(pixels), utm((3, 3)), min_hole_m2=150).field_map
     assert found.fields.area.tolist() == [900]
     assert found.fields.confidence.tolist() == pytest.approx([0.8])
 

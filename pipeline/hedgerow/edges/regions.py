@@ -16,6 +16,23 @@ VOID = 255
 
 
 @dataclass(frozen=True)
+class Renumbered:
+    """A reader whose ids are looked up in a table: regions that were merged answer to one id."""
+
+    ids: WindowReader
+    table: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.ids.shape
+
+    def read(self, window: Window) -> NDArray[np.int32]:
+        """Return the ids (height, width) of a window."""
+        return self.table[self.ids.read(window)].astype(np.int32)
+
+
+@dataclass(frozen=True)
 class RegionStore:
     """The regions of a scene: ids 1..count in raster order of their first pixel, then the invalid areas ("voids").
 
@@ -46,3 +63,9 @@ class RegionStore:
         """Return a window (default: the whole scene) in memory, as the value that metrics read."""
         labels = self.read(window if window is not None else whole(self.shape))
         return Regions(labels, self.class_of[: self.count + 1])
+
+    def merged(self, target: NDArray[np.int64]) -> "RegionStore":
+        """Return the regions after merging: region `i` has become part of region `target[i]`."""
+        area_px = np.zeros_like(self.area_px)
+        np.add.at(area_px, target, self.area_px)
+        return RegionStore(Renumbered(self.ids, target), self.class_of, area_px)

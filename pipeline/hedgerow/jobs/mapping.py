@@ -87,7 +87,7 @@ class MapArm:
         store = self.work / item.scene / item.arm
         tracer = registry.build("tracers", self.config.tracer)
         regions = label_scene(pixels, pixels.valid, tracer, store, each=each)
-        field_map = trace_scene(
+        traced = trace_scene(
             regions,
             pixels,
             pixels.geobox,
@@ -100,8 +100,8 @@ class MapArm:
             each=each,
         )
         writers = [registry.build("writers", kind) for kind in dict.fromkeys(("gpkg", *self.config.to))]
-        files = [f for writer in writers for f in writer.write(field_map, folder / f"borders{writer.extension}")]
-        return Mapped(item.scene, item.arm, regions, tuple(files), dict(field_map.summary))
+        files = [f for writer in writers for f in writer.write(traced.field_map, folder / f"borders{writer.extension}")]
+        return Mapped(item.scene, item.arm, traced.regions, tuple(files), dict(traced.field_map.summary))
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _trace_probability(raster: Path, tracer: str, options: dict[str, Any]) -> Fi
         raise GeometryError(f"{raster}: bands {file.classes} are not {CLASSES}")
     with tempfile.TemporaryDirectory() as folder:
         regions = label_scene(file, file.valid, registry.build("tracers", tracer), Path(folder))
-        return trace_scene(regions, file, file.geobox, arm=raster.parent.name, **options)
+        return trace_scene(regions, file, file.geobox, arm=raster.parent.name, **options).field_map
 
 
 def _kind_of(raster: Path) -> str:

@@ -48,7 +48,7 @@ def grid_over(low: Tensor, high: Tensor, spec: QSpec) -> tuple[Tensor, Tensor]:
 def encode(x: Tensor, scale: Tensor, zero_point: Tensor, spec: QSpec) -> Tensor:
     """Return the integer codes (in a float tensor) of `x`."""
     s, z = _along(scale, x, spec), _along(zero_point, x, spec)
-    return (torch.round(x / s) + z).clamp(spec.low, spec.high)
+    return (x / s).round_().add_(z).clamp_(spec.low, spec.high)  # in place: activations are large
 
 
 def decode(codes: Tensor, scale: Tensor, zero_point: Tensor, spec: QSpec) -> Tensor:
@@ -69,7 +69,9 @@ class FakeQuantize(nn.Module):
         self.register_buffer("zero_point", torch.zeros(()) if zero_point is None else zero_point.float())
 
     def forward(self, x: Tensor) -> Tensor:
-        return decode(self.codes(x), self.scale, self.zero_point, self.spec)
+        codes = self.codes(x)
+        z, s = (_along(p, x, self.spec) for p in (self.zero_point, self.scale))
+        return codes.sub_(z).mul_(s)
 
     def codes(self, x: Tensor) -> Tensor:
         """Return the integer codes of `x`."""

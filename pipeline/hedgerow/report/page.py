@@ -125,9 +125,9 @@ def _facts(run: Leavings) -> list[tuple[str, str]]:
     if run.failures:
         facts.append(("failed", wording.count_text(len(run.failures))))
     seconds = run.manifest.get("seconds")
-    total = seconds.get("total") if isinstance(seconds, Mapping) else seconds
-    if isinstance(total, int | float):
-        facts.append(("wall time", wording.seconds_text(total)))
+    stages = {k: v for k, v in seconds.items() if isinstance(v, int | float)} if isinstance(seconds, Mapping) else {}
+    if stages:
+        facts.append(("time", wording.seconds_text(stages.get("total", sum(stages.values())))))
     return facts
 
 

@@ -6,6 +6,7 @@ Every picture is small enough for a page that is sent by mail: at most 512 px a 
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -71,22 +72,23 @@ def overlay(arm: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Overlay:
 
 
 def image_of(record: Mapping[str, Any], window: Window) -> RGB | None:
-    """Return the imagery of a window as the network's colours show it, or None where it is gone or of another size.
+    """Return the imagery of a window as the network saw it, or None where it is gone or of another size.
 
     Args:
-        record: an input of the manifest: `path` (one file, or one per band), `display_bands`, `scaling`.
+        record: an input of the manifest; for each band that is shown the file (`band_files`, else `path`), its place in
+            there (`display_bands`, from 0) and its range (`scaling`: `low` and `high`), in the same order.
         window: in pixels of the input.
     """
     bands = [int(band) for band in record.get("display_bands") or (0, 1, 2)][:3]
+    files = record.get("band_files") or [record.get("path")] * len(bands)
+    ranges = record.get("scaling") or {}
     try:
-        stored = [_band(record.get("path"), band, window) for band in bands]
-    except (RasterioError, OSError, IndexError, TypeError, ValueError):
+        stored = [_band(Path(str(file)), band, window) for file, band in zip(files, bands, strict=False)]
+    except (RasterioError, OSError, IndexError, ValueError):
         return None
-    scaling = record.get("scaling") if isinstance(record.get("scaling"), Mapping) else {}
-    stretched = [
-        _stretched(pixels, scaling or {}, band, i) for i, (pixels, band) in enumerate(zip(stored, bands, strict=True))
-    ]
-    return np.stack((stretched * 3)[:3] if len(stretched) == 1 else stretched[:3], axis=-1)
+    spread = list(zip_longest(stored, ranges.get("low", ())[:3], ranges.get("high", ())[:3]))[: len(stored)]
+    shown = [_stretched(pixels, low, high) for pixels, low, high in spread]
+    return np.stack(shown if len(shown) == 3 else shown[:1] * 3, axis=-1)
 
 
 def worst_part(window: Window, picture: RGB) -> Window:
@@ -123,29 +125,20 @@ def _wider(lines: NDArray[np.bool_], px: int) -> NDArray[np.bool_]:
     return np.asarray(cv2.dilate(lines.astype(np.uint8), kernel) > 0)
 
 
-def _band(path: Any, band: int, window: Window) -> NDArray[Any]:
-    """Read one band; several files are the bands of one scene."""
-    listed = list(path.values()) if isinstance(path, Mapping) else path
-    file, index = (listed[band], 1) if isinstance(listed, list) else (listed, band + 1)
+def _band(file: Path, band: int, window: Window) -> NDArray[Any]:
     height, width = window.shape
-    with rasterio.open(Path(str(file))) as dataset:
+    with rasterio.open(file) as dataset:
         if window.clipped(dataset.shape) != window:
             raise ValueError("the file is not the one that was mapped")
-        pixels = dataset.read(index, window=RasterWindow(window.x0, window.y0, width, height))
-    return np.asarray(pixels)
+        return np.asarray(dataset.read(band + 1, window=RasterWindow(window.x0, window.y0, width, height)))
 
 
-def _stretched(pixels: NDArray[Any], scaling: Mapping[str, Any], band: int, shown: int) -> NDArray[np.uint8]:
-    """Spread the run's own range over 0..255: the page shows what the network saw."""
+def _stretched(pixels: NDArray[Any], low: float | None, high: float | None) -> NDArray[np.uint8]:
+    """Spread the run's own range over 0..255; without one, percentiles of what is shown."""
     numbers = np.nan_to_num(pixels.astype(np.float32))
-    lows, highs = scaling.get("low") or [], scaling.get("high") or []
-    at = band if band < len(lows) else shown
-    if at < min(len(lows), len(highs)):
-        low, high = float(lows[at]), float(highs[at])
-    else:
+    if low is None or high is None:
         low, high = (float(q) for q in np.percentile(numbers, (2, 98)))
-    spread = (numbers - low) / max(high - low, 1e-9)
-    return np.asarray((np.clip(spread, 0, 1) * 255).astype(np.uint8))
+    return np.asarray((np.clip((numbers - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8))
 
 
 def _uri(kind: str, encoded: NDArray[np.uint8]) -> str:

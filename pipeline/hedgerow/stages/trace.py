@@ -44,6 +44,14 @@ class Measured:
     probability_sum: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class TracedScene:
+    """A finished map, and the regions that its unsimplified polygons outline (after min-hole and min-area)."""
+
+    field_map: FieldMap
+    regions: RegionStore
+
+
 def trace_scene(
     regions: RegionStore,
     pixels: WindowReader | None,
@@ -56,8 +64,8 @@ def trace_scene(
     source: str = "",
     arm: str = "fp32",
     each: Each = one_by_one,
-) -> FieldMap:
-    """Return the field map of labelled regions, the same for every tile size, order and worker count.
+) -> TracedScene:
+    """Return the field map of labelled regions, and the regions after merging; the same for every tile size, order and worker count.
 
     Every border between two regions of which at least one is field or forest is one line. Its `left_id` and
     `right_id` are field ids, 0 where that side is `other`; left is seen along the line in the CRS. `open` marks
@@ -91,7 +99,8 @@ def trace_scene(
     found = faces(exact)
     simple = simplified(exact, found, tolerance_m=simplify_m, pixel_m=pixel_m)
     measured = None if pixels is None else _measured(tiles, regions, target)
-    return _field_map(simple, found, regions.class_of, measured, geobox, source=source, arm=arm)
+    field_map = _field_map(simple, found, regions.class_of, measured, geobox, source=source, arm=arm)
+    return TracedScene(field_map, regions.merged(target))
 
 
 def trace_labels(
@@ -127,7 +136,7 @@ def trace_labels(
     return trace_scene(
         label_array(labels, valid), None, geobox, tile_px=tile_px, simplify_m=simplify_m, min_area_m2=min_area_m2,
         min_hole_m2=min_hole_m2, source=source, arm=arm, each=each,
-    )  # fmt: skip
+    ).field_map  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -285,4 +294,4 @@ def _check_shape(regions: RegionStore, geobox: GeoBox) -> None:
         )
 
 
-__all__ = ["TILE_PX", "trace_labels", "trace_scene"]
+__all__ = ["TILE_PX", "TracedScene", "trace_labels", "trace_scene"]
