@@ -22,8 +22,8 @@ app = typer.Typer(
 @guarded
 def run(
     inputs: o.Inputs, out: o.Out, arm: Annotated[str | None, typer.Option(help="Which arm; default fp32.")] = None,
-    to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None, overwrite: o.Overwrite = False,
-    resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
+    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
     scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
@@ -33,7 +33,7 @@ def run(
         inputs, config=config, bands=bands, to=to, sets=sets, arms=(arm,) if arm else None, model=model, device=device,
         seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
     )  # fmt: skip
-    from hedgerow.jobs.running import run as job  # noqa: PLC0415
+    from hedgerow.jobs.running import run as job
 
     with Bars(quiet=quiet) as bars:
         result = job(settings, out, overwrite=overwrite, resume=resume, progress=bars)
@@ -54,19 +54,19 @@ def compare(
     fail_below: Annotated[
         list[str] | None, typer.Option(metavar="SCORE=VALUE", help="Exit 4 if an arm's score against fp32 is lower.")
     ] = None,
-    to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None, overwrite: o.Overwrite = False,
-    resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
+    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
     scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Imagery in, borders of every arm, scores and a report out."""
     listen(verbose, quiet=quiet)
     settings = o.run_config(
-        inputs, config=config, bands=bands, to=to, sets=sets, arms=tuple(arms.split(",")) if arms else None, truth=truth,
-        model=model, device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+        inputs, config=config, bands=bands, to=to, sets=sets, arms=tuple(arms.split(",")) if arms else None,
+        truth=truth, model=model, device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
     )  # fmt: skip
-    from hedgerow.jobs.comparing import compare as job  # noqa: PLC0415
-    from hedgerow.jobs.tables import arm_table, gates  # noqa: PLC0415
+    from hedgerow.jobs.comparing import compare as job
+    from hedgerow.jobs.tables import arm_table, gates
 
     wanted = gates(fail_below or ())
     with Bars(quiet=quiet) as bars:
@@ -75,7 +75,7 @@ def compare(
     if as_json:
         show_json({"out": str(out), "report": str(result.report), "arms": table})
     else:
-        from hedgerow_cli.tables import show_arms  # noqa: PLC0415
+        from hedgerow_cli.tables import show_arms
 
         show_arms(table)
         typer.echo(f"report: {result.report}")
@@ -96,8 +96,8 @@ def score(
 ) -> None:  # fmt: skip
     """Rasters or vectors in, scores out; no model is run."""
     listen(verbose, quiet=quiet)
-    from hedgerow.jobs.scoring import score as job  # noqa: PLC0415
-    from hedgerow_cli.tables import show_scores  # noqa: PLC0415
+    from hedgerow.jobs.scoring import score as job
+    from hedgerow_cli.tables import show_scores
 
     scores = job(candidate, reference, out=out, gsd_m=gsd, **({"tile_px": tile_px} if tile_px else {}))
     rows = [score.as_row() for score in scores]
@@ -112,7 +112,7 @@ def score(
 def trace(
     raster: Annotated[Path, typer.Argument(help="Labels, classes or probabilities.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Vector file to write.")],
-    as_: Annotated[str | None, typer.Option("--as", help="labels, classes or probability; default: from the file.")] = None,
+    as_: Annotated[str | None, typer.Option("--as", help="labels, classes or probability.")] = None,
     tile_px: o.TilePx = None,
     simplify: Annotated[float, typer.Option(help="Metres; the square root of the triangle area that may go.")] = 0.0,
     min_area: Annotated[float, typer.Option(help="Smaller fields go to a neighbour, m2.")] = 0.0,
@@ -122,7 +122,7 @@ def trace(
 ) -> None:  # fmt: skip
     """Raster in, fields and borders out."""
     listen(verbose, quiet=quiet)
-    from hedgerow.jobs.tracing import trace_file  # noqa: PLC0415
+    from hedgerow.jobs.tracing import trace_file
 
     files = trace_file(
         raster, out, kind=as_, tile_px=tile_px or 1024, simplify_m=simplify, min_area_m2=min_area, min_hole_m2=min_hole,
@@ -144,7 +144,7 @@ def export(
 ) -> None:  # fmt: skip
     """Maps in, the same maps in another format out."""
     listen(verbose, quiet=quiet)
-    from hedgerow.jobs.exporting import export as job  # noqa: PLC0415
+    from hedgerow.jobs.exporting import export as job
 
     with Bars(quiet=quiet) as bars:
         files = job(source, to, out, layer=layer, dst_crs=dst_crs, arm=arm, overwrite=overwrite, progress=bars)
@@ -159,7 +159,7 @@ def train(
 ) -> None:  # fmt: skip
     """Fit a model: settings in, model folder with card and learning curve out."""
     listen(verbose, quiet=quiet)
-    from hedgerow.jobs.training import train as job  # noqa: PLC0415
+    from hedgerow.jobs.training import train as job
 
     with Bars(quiet=quiet) as bars:
         card = job(config, out, sets=sets or (), overwrite=overwrite, progress=bars)
@@ -177,7 +177,7 @@ def synth(
 ) -> None:  # fmt: skip
     """Make synthetic scenes with exact vector truth."""
     listen(verbose, quiet=quiet)
-    from hedgerow.jobs.synthesizing import synth as job  # noqa: PLC0415
+    from hedgerow.jobs.synthesizing import synth as job
 
     with Bars(quiet=quiet) as bars:
         files = job(out, scenes=scenes, seed=seed, overwrite=overwrite, progress=bars)
@@ -200,14 +200,14 @@ def plan(
         inputs, config=config, bands=bands, sets=sets, arms=tuple(arms.split(",")) if arms else None, truth=truth,
         model=model, workers=workers, tile_px=tile_px, halo_px=halo_px,
     )  # fmt: skip
-    from hedgerow.jobs.planning import describe  # noqa: PLC0415
-    from hedgerow.jobs.planning import plan as job  # noqa: PLC0415
+    from hedgerow.jobs.planning import describe
+    from hedgerow.jobs.planning import plan as job
 
     summary = describe(job(settings))
     if as_json:
         show_json(summary)
     else:
-        from hedgerow_cli.tables import show_plan  # noqa: PLC0415
+        from hedgerow_cli.tables import show_plan
 
         show_plan(summary)
 
@@ -216,7 +216,7 @@ def plan(
 @guarded
 def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """(Re)build report.html from a finished run."""
-    from hedgerow.report.page import build_report  # noqa: PLC0415
+    from hedgerow.report.page import build_report
 
     typer.echo(str(build_report(out)))
 
@@ -228,13 +228,13 @@ def components(
     as_json: o.Json = False,
 ) -> None:
     """List every choice there is, one line each."""
-    from hedgerow.jobs.listing import listing  # noqa: PLC0415
+    from hedgerow.jobs.listing import listing
 
     found = listing(family)
     if as_json:
         show_json(found)
     else:
-        from hedgerow_cli.tables import show_components  # noqa: PLC0415
+        from hedgerow_cli.tables import show_components
 
         show_components(found)
 
@@ -247,7 +247,7 @@ app.add_typer(config_app)
 @guarded
 def config_check(config: Annotated[str, typer.Argument(help="A YAML file, or the name of a preset.")]) -> None:
     """Say whether a file of settings is understood."""
-    from hedgerow.jobs.listing import settings_of  # noqa: PLC0415
+    from hedgerow.jobs.listing import settings_of
 
     kind, _ = settings_of(config)
     typer.echo(f"{config}: ok ({kind})")
@@ -257,7 +257,7 @@ def config_check(config: Annotated[str, typer.Argument(help="A YAML file, or the
 @guarded
 def config_show(config: Annotated[str, typer.Argument(help="A YAML file, or the name of a preset.")]) -> None:
     """Show settings in full, defaults included."""
-    from hedgerow.jobs.listing import settings_of  # noqa: PLC0415
+    from hedgerow.jobs.listing import settings_of
 
     typer.echo(settings_of(config)[1])
 
@@ -266,13 +266,13 @@ def config_show(config: Annotated[str, typer.Argument(help="A YAML file, or the 
 @guarded
 def doctor(as_json: o.Json = False) -> None:
     """Versions, CPU features, and what is missing with its fix."""
-    from hedgerow.jobs.doctoring import examine  # noqa: PLC0415
+    from hedgerow.jobs.doctoring import examine
 
     findings = examine()
     if as_json:
         show_json(findings)
         return
-    from hedgerow_cli.tables import show_findings  # noqa: PLC0415
+    from hedgerow_cli.tables import show_findings
 
     show_findings(findings)
 

@@ -1,4 +1,4 @@
-"""What happens at the edge? Known errors become one line and a code, progress a bar; stdout is data, stderr the rest."""
+"""What happens at the edge? Known errors become one line and a code, progress a bar; stdout is data."""
 
 import functools
 import json
@@ -20,7 +20,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from hedgerow.errors import HedgerowError  # noqa: PLC0415
+        from hedgerow.errors import HedgerowError
 
         try:
             return command(*args, **kwargs)
@@ -63,8 +63,8 @@ class Bars:
     """Progress bars on stderr, one line per stage, with a rate and the time to go. A contracts.Progress."""
 
     def __init__(self, *, quiet: bool) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import (  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
             Progress,

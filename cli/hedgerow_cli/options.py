@@ -36,7 +36,7 @@ def run_config(
     **changes: Any,
 ) -> "RunConfig":  # fmt: skip
     """Merge preset, flags and assignments into checked settings."""
-    from hedgerow.config import RunConfig, find_config, resolve  # noqa: PLC0415
+    from hedgerow.config import RunConfig, find_config, resolve
 
     return resolve(
         RunConfig,

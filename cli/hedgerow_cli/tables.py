@@ -39,7 +39,12 @@ def show_scores(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         if row["layer"] == "all":
             table.add_row(
-                row["input"] or "", row["metric"], _number(row["value"], 4), row["unit"], str(row["n"]), row["flag"] or ""
+                row["input"] or "",
+                row["metric"],
+                _number(row["value"], 4),
+                row["unit"],
+                str(row["n"]),
+                row["flag"] or "",
             )
     _console().print(table)
 
@@ -50,7 +55,9 @@ def show_plan(summary: Mapping[str, Any]) -> None:
     for column in ("input", "size px", "CRS", "m/px", "network m/px", "tiles", "truth", "notes"):
         table.add_column(column, overflow="fold")
     for scene in summary["inputs"]:
-        table.add_row(*(str(scene[key]) for key in ("name", "size", "crs", "gsd_m", "network_gsd_m", "tiles", "truth", "notes")))
+        table.add_row(
+            *(str(scene[key]) for key in ("name", "size", "crs", "gsd_m", "network_gsd_m", "tiles", "truth", "notes"))
+        )
     console = _console()
     console.print(table)
     for failure in summary["failures"]:
@@ -83,7 +90,7 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _console(*, wide: bool = False) -> Console:

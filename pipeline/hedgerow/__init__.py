@@ -19,7 +19,7 @@ _PUBLIC = {
     "RunConfig": "hedgerow.config",
 }
 
-__all__ = ["RunConfig", "compare", "evaluate", "export", "plan", "run", "score", "trace", "train"]  # noqa: F822
+__all__ = ["RunConfig", "compare", "evaluate", "export", "plan", "run", "score", "trace", "train"]
 __version__ = _version("hedgerow")
 
 

@@ -73,9 +73,7 @@ class RunConfig(Settings):
     device: str = "auto"
 
 
-def resolve(
-    kind: type[S], *, file: str | Path | None, changes: Mapping[str, Any], sets: Sequence[str] = ()
-) -> S:
+def resolve(kind: type[S], *, file: str | Path | None, changes: Mapping[str, Any], sets: Sequence[str] = ()) -> S:
     """Merge a file (or preset), then flags, then `a.b=c` assignments, into checked settings.
 
     Raises:

@@ -1,6 +1,6 @@
 """What does each family promise? One protocol per family; stages know these and never a concrete file.
 
-A family file is `<family>/<kind>.py` with a frozen pydantic `Config` and `build(config)` that returns the promise below.
+A family file is `<family>/<kind>.py` with a frozen pydantic `Config` and `build(config)` that returns the promise.
 """
 
 from __future__ import annotations
@@ -107,9 +107,7 @@ class Tracer(Protocol):
     def class_of(self, key: int) -> int:
         """Return the region class (other, field, forest) of a seed key."""
 
-    def flood(
-        self, markers: NDArray[np.int32], pixels: NDArray[Any], valid: NDArray[np.bool_]
-    ) -> NDArray[np.int32]:
+    def flood(self, markers: NDArray[np.int32], pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Give every valid pixel to one of the numbered seeds in `markers`; 0 only where invalid or out of reach."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -52,7 +52,9 @@ class Graph:
 
     def __init__(self, scheduler: str = "threads", workers: int | None = None) -> None:
         if scheduler not in LOCAL and "://" not in scheduler:
-            raise ConfigError(f"unknown scheduler {scheduler!r}: choose {', '.join(LOCAL)} or an address like tcp://host:8786")
+            raise ConfigError(
+                f"unknown scheduler {scheduler!r}: choose {', '.join(LOCAL)} or an address like tcp://host:8786"
+            )
         self.scheduler = scheduler
         self.workers = 1 if scheduler == "sync" else workers or os.cpu_count() or 1
         self._pool: Executor | None = None
@@ -93,7 +95,7 @@ class Graph:
             tasks = {f"{stage}-{number}": partial(Caught(function), item) for number, item in batch}
             yield from self._compute(tasks)
 
-    def _compute(self, tasks: dict[str, Callable[[], Any]]) -> list[Any]:
+    def _compute(self, tasks: Mapping[str, Callable[[], Any]]) -> list[Any]:
         if self._client is not None:
             futures = [self._client.submit(task, key=key, pure=False) for key, task in tasks.items()]
             gathered: list[Any] = self._client.gather(futures)
@@ -103,9 +105,9 @@ class Graph:
         return list(get(graph, list(graph), **options))
 
     def _local(self) -> tuple[Callable[..., Any], dict[str, Any]]:
-        import dask.local  # noqa: PLC0415  (dask takes a third of a second to import)
-        import dask.multiprocessing  # noqa: PLC0415
-        import dask.threaded  # noqa: PLC0415
+        import dask.local
+        import dask.multiprocessing
+        import dask.threaded
 
         if self.scheduler == "sync":
             return dask.local.get_sync, {}
@@ -116,9 +118,9 @@ class Graph:
 
 
 def _connected(address: str) -> Any:
-    import distributed  # noqa: PLC0415
+    import distributed
 
     try:
-        return distributed.Client(address, timeout="10s")
+        return distributed.Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(f"no Dask cluster answers at {address}: {error}. Start one with `dask scheduler`") from error

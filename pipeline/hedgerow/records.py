@@ -139,7 +139,7 @@ class Regions:
     @property
     def valid(self) -> NDArray[np.bool_]:
         """(height, width), True = valid."""
-        return self.labels != 0
+        return np.not_equal(self.labels, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,9 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         if (self.metric, self.parameters) != (other.metric, other.parameters):
-            raise ScoreError(f"cannot add tallies of {self.metric} and {other.metric}: metric and parameters must agree")
+            raise ScoreError(
+                f"cannot add tallies of {self.metric} and {other.metric}: metric and parameters must agree"
+            )
         keys = self.sums.keys() | other.sums.keys()
         return Tally(
             self.metric, self.parameters, {k: self.sums.get(k, 0) + other.sums.get(k, 0) for k in sorted(keys)}

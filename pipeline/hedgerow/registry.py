@@ -33,11 +33,13 @@ def module_of(family: str, kind: str) -> ModuleType:
     if kind not in available(family):
         raise ConfigError(unknown(f"{family} kind", kind, available(family)))
     foreign = _foreign_kinds(family)
-    name = foreign[kind] if kind in foreign else f"hedgerow.{family}.{kind}"
+    name = foreign.get(kind, f"hedgerow.{family}.{kind}")
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigError(f"{family} kind {kind!r} needs a package that is missing: {error}. Install it first") from error
+        raise ConfigError(
+            f"{family} kind {kind!r} needs a package that is missing: {error}. Install it first"
+        ) from error
 
 
 def configure(family: str, settings: str | Mapping[str, Any]) -> BaseModel:

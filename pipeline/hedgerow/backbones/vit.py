@@ -83,7 +83,7 @@ class SegmentationViT(nn.Module):
         registers = 0 if self.registers is None else self.registers.shape[1]
         if self.registers is not None:
             tokens = torch.cat([self.registers.expand(len(tokens), -1, -1), tokens], dim=1)
-        angles = _angles(grid, self.blocks[0].attn.head_width, registers, tokens.device)
+        angles = _angles(grid, self.config.width // self.config.heads, registers, tokens.device)
         for block in self.blocks:
             tokens = block(tokens, angles)
         normed: Tensor = self.norm(tokens)
@@ -216,9 +216,7 @@ def _padded(image: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(mode=False)  # the cached tensors serve training, too
-def _angles(
-    grid: tuple[int, int], head_width: int, registers: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _angles(grid: tuple[int, int], head_width: int, registers: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine (tokens, head_width) of the rotation by row (first half) and column; registers do not turn."""
     frequencies = _ROPE_BASE ** -torch.linspace(0, 1, head_width // 4)
     rows, cols = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")

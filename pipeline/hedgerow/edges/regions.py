@@ -29,7 +29,7 @@ class Renumbered:
 
     def read(self, window: Window) -> NDArray[np.int32]:
         """Return the ids (height, width) of a window."""
-        return self.table[self.ids.read(window)].astype(np.int32)
+        return np.asarray(self.table[self.ids.read(window)], np.int32)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class RegionStore:
         labels = self.read(window if window is not None else whole(self.shape))
         return Regions(labels, self.class_of[: self.count + 1])
 
-    def merged(self, target: NDArray[np.int64]) -> "RegionStore":
+    def merged(self, target: NDArray[np.int64]) -> RegionStore:
         """Return the regions after merging: region `i` has become part of region `target[i]`."""
         area_px = np.zeros_like(self.area_px)
         np.add.at(area_px, target, self.area_px)

@@ -26,7 +26,8 @@ def pixel_size_m(geobox: GeoBox) -> tuple[float, float]:
     rows, cols = geobox.shape
     a = geobox.transform
     corners = [a @ (cols / 2 + dx, rows / 2 + dy) for dy, dx in ((-0.5, 0), (0.5, 0), (0, -0.5), (0, 0.5))]
-    lon, lat = _to_degrees(crs).transform(*zip(*corners, strict=True))
+    xs, ys = zip(*corners, strict=True)
+    lon, lat = _to_degrees(crs).transform(xs, ys)
     if not np.isfinite(lon).all() or not np.isfinite(lat).all():
         raise GeometryError(f"the raster's centre has no place on earth in {crs.to_string()}: check its CRS")
     _, _, height = _geod(crs).inv(lon[0], lat[0], lon[1], lat[1])

@@ -57,7 +57,10 @@ def compare(
         raise SourceError(
             f"--truth {config.truth}: no input has truth there; for an input STEM it is STEM.gpkg or STEM_fields.gpkg"
         )
-    with out_folder(out, config, overwrite=overwrite, resume=resume) as work, Graph(config.scheduler, config.workers) as graph:
+    with (
+        out_folder(out, config, overwrite=overwrite, resume=resume) as work,
+        Graph(config.scheduler, config.workers) as graph,
+    ):
         made = make_maps(planned, recipes, out, work, graph, progress)
         refuse_if_nothing(made)
         with timed(made, "measure"):

@@ -43,7 +43,7 @@ def _package(name: str) -> dict[str, str]:
 
 def _torch() -> dict[str, str]:
     try:
-        import torch  # noqa: PLC0415
+        import torch
 
         answer = float(torch.ones(2) @ torch.ones(2))
         cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only"
@@ -67,7 +67,9 @@ def _optional(name: str, fix: str) -> dict[str, str]:
 
 def _models() -> dict[str, str]:
     names = ", ".join(shipped())
-    return _finding("models", names or "none", "ok" if names else "missing", "" if names else "install the package again")
+    return _finding(
+        "models", names or "none", "ok" if names else "missing", "" if names else "install the package again"
+    )
 
 
 def _cpu_flags() -> str:

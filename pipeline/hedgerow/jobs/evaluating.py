@@ -78,10 +78,10 @@ def _view(probabilities: NDArray[np.float32]) -> View:
 
 
 def _tallies(pair: Pair, metrics: Sequence[object]) -> dict[str, Tally]:
-    from odc.geo.geobox import GeoBox  # noqa: PLC0415
+    from odc.geo.geobox import GeoBox
 
-    from hedgerow.geo.tiling import tile_geobox  # noqa: PLC0415
-    from hedgerow.stages.measure import measure  # noqa: PLC0415
+    from hedgerow.geo.tiling import tile_geobox
+    from hedgerow.stages.measure import measure
 
     rows, cols = whole(pair.shape).shape
     geobox = GeoBox.from_bbox((0, 0, cols, rows), "EPSG:32631", shape=(rows, cols))

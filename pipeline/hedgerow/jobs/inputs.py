@@ -9,7 +9,26 @@ from pathlib import Path
 from hedgerow.errors import ConfigError, SourceError
 
 RASTER_SUFFIXES = frozenset(
-    ".tif .tiff .gtif .gtiff .vrt .jp2 .img .png .jpg .jpeg .bsq .bil .ers .ntf .nc .asc .dat .webp".split()
+    [
+        ".tif",
+        ".tiff",
+        ".gtif",
+        ".gtiff",
+        ".vrt",
+        ".jp2",
+        ".img",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".bsq",
+        ".bil",
+        ".ers",
+        ".ntf",
+        ".nc",
+        ".asc",
+        ".dat",
+        ".webp",
+    ]
 )
 
 
@@ -56,7 +75,9 @@ def find_scenes(inputs: Sequence[str], bands: Mapping[str, str] | None = None) -
     passed_over = tuple(path for path, _ in files if _is_mask(path))
     images = list(dict.fromkeys((path, top) for path, top in files if not _is_mask(path)))
     if not images:
-        raise SourceError(f"no raster in {', '.join(inputs)}: looked for {', '.join(sorted(RASTER_SUFFIXES)[:6])} and others")
+        raise SourceError(
+            f"no raster in {', '.join(inputs)}: looked for {', '.join(sorted(RASTER_SUFFIXES)[:6])} and others"
+        )
     named = _stacked(images, bands) if bands else [(_stem(path, top), path) for path, top in images]
     return Found(tuple(_unique(named)), passed_over)
 
@@ -87,9 +108,7 @@ def _stem(path: Path, top: Path) -> str:
     return path.relative_to(top).with_suffix("").as_posix()
 
 
-def _stacked(
-    images: Sequence[tuple[Path, Path]], bands: Mapping[str, str]
-) -> list[tuple[str, Mapping[str, Path]]]:
+def _stacked(images: Sequence[tuple[Path, Path]], bands: Mapping[str, str]) -> list[tuple[str, Mapping[str, Path]]]:
     """Make one scene per folder out of the files that match each role's pattern."""
     by_folder: dict[tuple[Path, Path], list[Path]] = {}
     for path, top in images:

@@ -8,7 +8,16 @@ from pathlib import Path
 import yaml
 
 from hedgerow import registry
-from hedgerow.config import RunConfig, Settings, configs_folder, find_config, load_recipe, load_yaml, preset_names, resolve
+from hedgerow.config import (
+    RunConfig,
+    Settings,
+    configs_folder,
+    find_config,
+    load_recipe,
+    load_yaml,
+    preset_names,
+    resolve,
+)
 from hedgerow.errors import ConfigError
 
 
@@ -38,7 +47,7 @@ def settings_of(name: str) -> tuple[str, str]:
     path = _find(name)
     keys = load_yaml(path)
     if "steps" in keys and "data" in keys:
-        from hedgerow.training.plan import TrainConfig  # noqa: PLC0415
+        from hedgerow.training.plan import TrainConfig
 
         kind, label = TrainConfig, "training"
     elif "quantizer" in keys:

@@ -127,4 +127,3 @@ class Mapped:
 def probability_path(out: Path, scene: str, arm: str) -> Path:
     """Return where an arm's probabilities of a scene are written."""
     return out / scene / arm / PROBABILITY
-

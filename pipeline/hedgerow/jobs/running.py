@@ -44,7 +44,10 @@ def run(
     out = Path(out)
     recipes = load_recipes(config.arms)
     planned = plan(config)
-    with out_folder(out, config, overwrite=overwrite, resume=resume) as work, Graph(config.scheduler, config.workers) as graph:
+    with (
+        out_folder(out, config, overwrite=overwrite, resume=resume) as work,
+        Graph(config.scheduler, config.workers) as graph,
+    ):
         made = make_maps(planned, recipes, out, work, graph, progress)
         refuse_if_nothing(made)
         write_manifest(made)
@@ -53,9 +56,7 @@ def run(
 
 def write_manifest(made: Made) -> None:
     """Write `run.json`, the last file of a run."""
-    values = manifest(
-        made.plan, made.arms, made.scalings, made.mapped, made.failures, made.times, made.seconds
-    )
+    values = manifest(made.plan, made.arms, made.scalings, made.mapped, made.failures, made.times, made.seconds)
     write_json(values, made.out / FILE)
 
 

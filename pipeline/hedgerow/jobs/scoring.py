@@ -34,7 +34,7 @@ from hedgerow.writers._tables import write_scores
 log = logging.getLogger(__name__)
 
 AGAINST, ARM = "reference", "candidate"
-_VECTOR_SUFFIXES = frozenset(".gpkg .shp .geojson .json .fgb .parquet .geoparquet".split())
+_VECTOR_SUFFIXES = frozenset([".gpkg", ".shp", ".geojson", ".json", ".fgb", ".parquet", ".geoparquet"])
 _TILE_PX = 512
 _LARGEST_SIDE_PX = 20_000
 
@@ -136,7 +136,7 @@ def _metric_grid(paths: Sequence[Path], gsd_m: float | None) -> GeoBox:
     if gsd_m is None:
         raise ConfigError(f"{paths[0].name} and {paths[1].name} are vectors: give their grid with --gsd METRES")
     boxes = np.asarray([layer.degrees for path in paths for layer in polygon_layers(path)[0]])
-    west, south, east, north = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
+    (west, south), (east, north) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     around = BoundingBox(west, south, east, north, "EPSG:4326").to_crs("utm").buffered(2 * gsd_m)
     if max(around.span_x, around.span_y) / gsd_m > _LARGEST_SIDE_PX:
         raise ConfigError(f"--gsd {gsd_m:g}: the grid would be wider than {_LARGEST_SIDE_PX} px; give a coarser one")
@@ -185,7 +185,7 @@ def _as_bytes(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
         low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
         if low < 0 or high > 1:
             raise ScoreError(f"{path}: values from {low:g} to {high:g}; a probability lies in [0, 1]")
-        return np.rint(np.nan_to_num(pixels) * 255).astype(np.uint8)
+        return np.asarray(np.rint(np.nan_to_num(pixels.astype(np.float64)) * 255), np.uint8)
     values = pixels.astype(np.uint8)
     if values.size and values.max() == 1:
         log.warning("%s: a 0/1 mask is rendered as 0/255", path)

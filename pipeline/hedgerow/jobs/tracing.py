@@ -1,4 +1,4 @@
-"""The whole of `hedgerow trace`, and `hedgerow.trace` for arrays: a raster of labels, classes or probabilities to fields."""
+"""The whole of `hedgerow trace`, and `hedgerow.trace` for arrays: labels, classes or probabilities to fields."""
 
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from hedgerow import registry
-
 from hedgerow.errors import ConfigError, GeometryError, SourceError
 from hedgerow.records import CLASSES, FieldMap
 from hedgerow.stages.label import label_scene
@@ -129,6 +128,3 @@ def _writer_for(out: Path) -> Any:
     if out.suffix.lower() not in kinds:
         raise ConfigError(f"{out}: no writer for {out.suffix or 'a file without extension'}; known: {', '.join(kinds)}")
     return registry.build("writers", kinds[out.suffix.lower()])
-
-
-

@@ -43,8 +43,8 @@ def calibrated(
 
 def plan_of(model: nn.Module) -> SitePlan:
     """Read back what was quantized in a network."""
-    from hedgerow.quantization.grids import FakeQuantize  # noqa: PLC0415
-    from hedgerow.quantization.sites import QuantizedLayer  # noqa: PLC0415
+    from hedgerow.quantization.grids import FakeQuantize
+    from hedgerow.quantization.sites import QuantizedLayer
 
     modules = dict(model.named_modules())
     layers = {name: m.plan for name, m in modules.items() if isinstance(m, QuantizedLayer)}

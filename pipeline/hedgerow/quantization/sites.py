@@ -5,6 +5,7 @@ Works on any nn.Module: every Linear and Conv2d is a layer, every `Tap` (q, k, v
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -119,7 +120,7 @@ def activation_grids(model: nn.Module, plan: SitePlan) -> dict[str, FakeQuantize
 def set_activation_grids(model: nn.Module, plan: SitePlan, grids: Mapping[str, nn.Module]) -> None:
     """Put other grids (learnable or learned ones) in the places of `activation_grids`."""
     for name in plan.layers:
-        model.get_submodule(name).input_grid = grids[name]  # type: ignore[assignment]
+        model.get_submodule(name).input_grid = grids[name]
     for name in plan.taps:
         _replace(model, name, grids[name])
 
@@ -144,7 +145,7 @@ class _Convolution:
     def __init__(self, layer: nn.Conv2d) -> None:
         if layer.padding_mode != "zeros":
             raise NotImplementedError(f"padding mode {layer.padding_mode} of {layer}: only zeros can be quantized")
-        self.options = {
+        self.options: dict[str, Any] = {
             "stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation, "groups": layer.groups,
         }  # fmt: skip
 

@@ -3,7 +3,7 @@
 The weights are quantized as in `minmax` and frozen. Starting from percentile ranges, one short pass over seeded crops
 learns every activation's scale and zero-point by gradient descent on a mimicking loss over the network's layers,
 
-    sum over layers of  mean(w_hw (A_fp32 - A_q)^2)  +  lambda_corner err(corner tokens)  +  lambda_edge err(edge tokens)
+    sum over layers of  mean(w_hw (A_fp32 - A_q)^2) + lambda_corner err(corner tokens) + lambda_edge err(edge tokens)
     w_hw = 1 + beta (E / mean(E)),   E = sqrt(sum_c (dx A_c)^2 + (dy A_c)^2)
 
 where E is taken from the LayerNorm-ed FP32 tokens on their grid, and corner and edge tokens are those that hold a
@@ -98,9 +98,7 @@ class Spatial:
     def loss(self, teacher: "Seen", student: "Seen") -> Tensor:
         """Return the mimicking loss of one crop (see the top of this file)."""
         corners, edges = border_tokens(teacher.border)
-        terms = [
-            self._layer_loss(a, b, corners, edges) for a, b in zip(teacher.layers, student.layers, strict=True)
-        ]
+        terms = [self._layer_loss(a, b, corners, edges) for a, b in zip(teacher.layers, student.layers, strict=True)]
         return torch.stack(terms).sum()
 
     def _layer_loss(self, target: Tensor, value: Tensor, corners: Tensor, edges: Tensor) -> Tensor:

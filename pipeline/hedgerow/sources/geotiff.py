@@ -99,7 +99,8 @@ class RasterSource:
             [np.zeros(valid.shape, bool) if n is None else band == n for n, band in zip(self.nodata, data, strict=True)]
         )
         impossible = [n is not None and (n < 0 or data.dtype.kind == "f") for n in self.nodata]
-        return valid & ~missing.all(axis=0) & ~missing[impossible].any(axis=0)
+        usable: NDArray[np.bool_] = valid & ~missing.all(axis=0) & ~missing[impossible].any(axis=0)
+        return usable
 
     def _open(self, path: Path) -> Any:
         return _open_in_thread(path)
@@ -224,7 +225,8 @@ def _common_grid(headers: Mapping[Path, _Header]) -> GeoBox:
         if other.geobox.shape != first.geobox.shape or other.geobox.crs != first.geobox.crs or not same_place:
             raise SourceError(
                 f"{other.path}: its grid differs from that of {first.path.name} "
-                f"({tuple(other.geobox.shape)} against {tuple(first.geobox.shape)} pixels): bring the bands to one grid first"
+                f"({tuple(other.geobox.shape)} against {tuple(first.geobox.shape)} pixels): "
+                f"bring the bands to one grid first"
             )
     return first.geobox
 

@@ -139,11 +139,21 @@ def conclude(tallies: Mapping[str, Tally], chosen: Scorers, *, layer: str = ALL)
 
 
 def scores(
-    measured: Mapping[str | None, Measured], chosen: Scorers, *, arm: str, against: str, pooled: bool = True
+    measured: Mapping[str, Measured] | Mapping[str | None, Measured],
+    chosen: Scorers,
+    *,
+    arm: str,
+    against: str,
+    pooled: bool = True,
 ) -> list[Score]:
-    """Return the score records of every input, by name, and (input None) of all of them pooled.
+    """Return the score records of every input and (input None) of all of them pooled.
 
-    Pooled means concluded from the sum of all tallies, never the mean of scores.
+    Args:
+        measured: by name of the input; None as a name is allowed where nothing is pooled.
+        chosen: what was measured.
+        arm: the candidate's name.
+        against: `fp32` or `truth`.
+        pooled: whether to add what is concluded from the sum of all tallies, never the mean of scores.
     """
     groups: dict[str | None, list[Measured]] = {name: [one] for name, one in measured.items()}
     if pooled:

@@ -82,7 +82,7 @@ def probabilities_of(
     probabilities = zoom.back(F.softmax(logits.float(), dim=1), (image.shape[1], image.shape[2]))[0].cpu().numpy()
     if not np.isfinite(probabilities).all():
         raise ModelError("the network returned values that are not finite: check weights and scaling")
-    return np.clip(probabilities, 0, 1)
+    return np.asarray(np.clip(probabilities, 0, 1), np.float32)
 
 
 def framed(image: NDArray[np.float32], tile: Tile, halo_px: int) -> NDArray[np.float32]:

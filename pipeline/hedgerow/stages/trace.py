@@ -65,7 +65,7 @@ def trace_scene(
     arm: str = "fp32",
     each: Each = one_by_one,
 ) -> TracedScene:
-    """Return the field map of labelled regions, and the regions after merging; the same for every tile size, order and worker count.
+    """Return the field map of labelled regions, the same for every tile size, order and worker count.
 
     Every border between two regions of which at least one is field or forest is one line. Its `left_id` and
     `right_id` are field ids, 0 where that side is `other`; left is seen along the line in the CRS. `open` marks

@@ -65,4 +65,4 @@ def _weathered(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[
         seen = np.stack([cv2.GaussianBlur(np.ascontiguousarray(band), (0, 0), sigma) for band in seen])
     if rng.random() < 0.4:
         seen = seen + rng.normal(0, rng.uniform(0.005, 0.03), seen.shape)
-    return np.clip(seen, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(seen, 0, 1), np.float32)

@@ -78,8 +78,8 @@ def batches(config: TrainConfig, scenes: Sequence[Sequence[LabelledScene]]) -> I
     rng = rng_for(config.seed, "crops")
     weights = np.asarray([entry.weight for entry in config.data])
     for _ in range(config.steps):
-        groups = rng.choice(len(scenes), config.batch, p=weights / weights.sum())
-        yield _stacked([draw_crop(scenes[g][rng.integers(len(scenes[g]))], config.crop_px, rng) for g in groups])
+        groups = rng.choice(len(scenes), config.batch, p=weights / weights.sum()).tolist()
+        yield _stacked([draw_crop(scenes[g][int(rng.integers(len(scenes[g])))], config.crop_px, rng) for g in groups])
 
 
 class WeightAverage:

@@ -58,7 +58,7 @@ def load_scenes(data: SyntheticData | FolderData, bands: tuple[str, ...], seed: 
 
 
 def _synthetic(data: SyntheticData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:
-    from hedgerow.sources import synthetic  # noqa: PLC0415  (geopandas: only when scenes are asked for)
+    from hedgerow.sources import synthetic
 
     rng = rng_for(seed, "scenes")
     low, high = np.log(data.gsd_m)
@@ -99,7 +99,9 @@ def _from_folder(data: FolderData, bands: tuple[str, ...], seed: int) -> Iterato
         any_path = place if isinstance(place, Path) else next(iter(place.values()))
         truth_path = find_truth(data.truth, any_path, name)
         if truth_path is None or scaling is None:
-            raise SourceError(f"{any_path}: has no truth beside it ({name}.gpkg or {name}_fields.gpkg) or no valid pixel")
+            raise SourceError(
+                f"{any_path}: has no truth beside it ({name}.gpkg or {name}_fields.gpkg) or no valid pixel"
+            )
         truth = read_truth(truth_path, source.geobox, truth_rule=data.truth_rule)
         rows, cols = source.geobox.shape
         window = Window(round(data.rows[0] * rows), 0, round(data.rows[1] * rows), cols)
