@@ -23,7 +23,8 @@ app = typer.Typer(
 def run(
     inputs: o.Inputs, out: o.Out, arm: Annotated[str | None, typer.Option(help="Which arm; default fp32.")] = None,
     to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
-    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None,
+    workers: o.Workers = None,
     scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
@@ -55,7 +56,8 @@ def compare(
         list[str] | None, typer.Option(metavar="SCORE=VALUE", help="Exit 4 if an arm's score against fp32 is lower.")
     ] = None,
     to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
-    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None,
+    workers: o.Workers = None,
     scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
@@ -63,7 +65,8 @@ def compare(
     listen(verbose, quiet=quiet)
     settings = o.run_config(
         inputs, config=config, bands=bands, to=to, sets=sets, arms=tuple(arms.split(",")) if arms else None,
-        truth=truth, model=model, device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+        truth=truth, model=model, device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px,
+        halo_px=halo_px,
     )  # fmt: skip
     from hedgerow.jobs.comparing import compare as job
     from hedgerow.jobs.tables import arm_table, gates
