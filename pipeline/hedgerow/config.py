@@ -67,9 +67,11 @@ class RunConfig(Settings):
     """Settings of each metric; None: every metric there is, at its fixed parameters."""
     to: tuple[str, ...] = ("gpkg",)
 
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     scheduler: str = "threads"
     workers: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1)
+    """Threads of each worker's network; None: the cores, shared out among the workers."""
     device: str = "auto"
 
 
@@ -99,7 +101,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no settings (a mapping of names to values is needed)")

@@ -57,14 +57,14 @@ def configure(family: str, settings: str | Mapping[str, Any]) -> BaseModel:
 
 def build(family: str, settings: str | Mapping[str, Any]) -> Any:
     """Build one member of a family from its settings."""
-    kind = settings if isinstance(settings, str) else str(dict(settings).get("kind"))
-    return module_of(family, kind).build(configure(family, settings))
+    config = configure(family, settings)
+    return module_of(family, settings if isinstance(settings, str) else str(settings["kind"])).build(config)
 
 
 def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
     """Say in one line that `name` is unknown, the nearest known name and all of them."""
     near = get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown {what} {name!r}{hint} Known: {', '.join(known)}"
 
 

@@ -25,7 +25,7 @@ class Scaling:
     high: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.low) != len(self.high) or any(b <= a for a, b in zip(self.low, self.high, strict=True)):
+        if len(self.low) != len(self.high) or not all(b > a for a, b in zip(self.low, self.high, strict=True)):
             raise SourceError(f"scaling from {self.low} to {self.high}: every band needs high > low")
 
     def apply(self, patch: Patch) -> NDArray[np.float32]:

@@ -21,14 +21,17 @@ def build(config: Config) -> nn.Module:
     """Import the module and call its factory without arguments.
 
     Raises:
-        ModelError: nothing there, or what comes back is no nn.Module.
+        ModelError: nothing there, the factory fails, or what comes back is no nn.Module.
     """
     module_name, _, name = config.factory.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise ModelError(f"{config.factory}: {error}. The module must be importable (PYTHONPATH)") from error
-    module = factory()
+    try:
+        module = factory()
+    except Exception as error:
+        raise ModelError(f"{config.factory}() failed: {type(error).__name__}: {error}; it takes no argument") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{config.factory}: returned {type(module).__name__}, a torch.nn.Module is needed")
     return module.eval()

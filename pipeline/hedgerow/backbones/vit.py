@@ -8,6 +8,7 @@ Sources: Dosovitskiy et al. 2021 (arXiv 2010.11929); convolutional stem, Xiao et
 positions, Su et al. 2021 (2104.09864), in two axes; registers, Darcet et al. 2023 (2309.16588).
 """
 
+import copy
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -122,10 +123,11 @@ class Attention(nn.Module):
         qkv = self.qkv(tokens).reshape(n, count, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4)
         q, k = self.q_tap(_rotated(qkv[0], angles)), self.k_tap(_rotated(qkv[1], angles))
         v = self.v_tap(qkv[2])
-        if isinstance(self.softmax_tap, Tap) and not self.softmax_tap._forward_hooks:
+        if isinstance(self.softmax_tap, Tap) and not self.softmax_tap.watched:
             mixed = F.scaled_dot_product_attention(q, k, v)  # nobody looks at the map: need not be made
         else:
-            mixed = self.softmax_tap((q @ k.transpose(-2, -1) * self.head_width**-0.5).softmax(dim=-1)) @ v
+            scores = (q * self.head_width**-0.5) @ k.transpose(-2, -1)  # scaled before: q is far smaller than the map
+            mixed = self.softmax_tap(scores.softmax(dim=-1)) @ v
         projected: Tensor = self.proj(mixed.transpose(1, 2).reshape(n, count, width))
         return projected
 
@@ -202,7 +204,8 @@ def folded(model: SegmentationViT) -> SegmentationViT:
     state = {name: value for name, value in model.state_dict().items() if ".norm." not in name or "blocks" in name}
     for name, unit in model.named_modules():
         if isinstance(unit, ConvUnit) and isinstance(unit.norm, nn.BatchNorm2d):
-            fused = nn.utils.fusion.fuse_conv_bn_eval(unit.conv.eval(), unit.norm.eval())
+            unit = copy.deepcopy(unit).eval()
+            fused = nn.utils.fusion.fuse_conv_bn_eval(unit.conv, unit.norm)
             state |= {f"{name}.conv.{key}": value for key, value in fused.state_dict().items()}
     plain.load_state_dict(state)
     return plain.eval()

@@ -20,7 +20,7 @@ def pixel_size_m(geobox: GeoBox) -> tuple[float, float]:
     """Return (height, width) in metres of the pixel at the raster's centre, along the pixel axes.
 
     Raises:
-        GeometryError: the grid has no CRS.
+        GeometryError: the grid has no CRS, or one in which its pixels have no size on earth.
     """
     crs = _crs_of(geobox)
     rows, cols = geobox.shape
@@ -32,6 +32,11 @@ def pixel_size_m(geobox: GeoBox) -> tuple[float, float]:
         raise GeometryError(f"the raster's centre has no place on earth in {crs.to_string()}: check its CRS")
     _, _, height = _geod(crs).inv(lon[0], lat[0], lon[1], lat[1])
     _, _, width = _geod(crs).inv(lon[2], lat[2], lon[3], lat[3])
+    if not (np.isfinite((height, width)).all() and height > 0 and width > 0):
+        raise GeometryError(
+            f"a pixel at the raster's centre (longitude {lon[0]:.6g}, latitude {lat[0]:.6g} in {crs.to_string()}) "
+            f"measures {height:g} x {width:g} m: check its CRS and geotransform"
+        )
     return float(height), float(width)
 
 
@@ -71,10 +76,15 @@ def _crs_of(geobox: GeoBox) -> CRS:
 
 
 def _to_degrees(crs: CRS) -> Transformer:
-    geodetic = crs.geodetic_crs
-    if geodetic is None:
+    """Return the way to degrees east of Greenwich on the CRS's own ellipsoid.
+
+    Not to `crs.geodetic_crs`: that of the old French grids counts in grads, that of a rotated pole is itself.
+    """
+    ellipsoid = crs.ellipsoid
+    if ellipsoid is None:
         raise GeometryError(f"{crs.to_string()} is no CRS on the earth: assign a geographic or projected one")
-    return Transformer.from_crs(crs, geodetic, always_xy=True)
+    degrees = {"proj": "longlat", "a": ellipsoid.semi_major_metre, "b": ellipsoid.semi_minor_metre}
+    return Transformer.from_crs(crs, CRS.from_dict(degrees), always_xy=True)
 
 
 def _geod(crs: CRS) -> Geod:

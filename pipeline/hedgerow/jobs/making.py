@@ -53,7 +53,8 @@ def make_maps(
     with _timed(made, "scale"):
         _scale(made, progress)
     with _timed(made, "quantize"):
-        device, threads = _device(plan.config.device), max(1, (os.cpu_count() or 1) // graph.workers)
+        device = _device(plan.config.device)
+        threads = plan.config.threads or max(1, (os.cpu_count() or 1) // graph.workers)
         made.arms = prepare(
             plan, recipes, made.scalings, work / "models", device=device, threads=threads, progress=progress
         )

@@ -4,17 +4,26 @@ Source: Milletari et al. 2016 (V-Net), squared denominator; pixels that may or m
 """
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator
 from torch import Tensor
 
 from hedgerow.losses._partial import membership
 from hedgerow.records import CLASSES
+from hedgerow.registry import unknown
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Options."""
 
-    classes: tuple[str, ...] = ("field", "border")
+    classes: tuple[str, ...] = Field(("field", "border"), min_length=1)
+
+    @field_validator("classes")
+    @classmethod
+    def _known(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        for name in classes:
+            if name not in CLASSES:
+                raise ValueError(unknown("class", name, CLASSES))
+        return classes
 
 
 class Dice:

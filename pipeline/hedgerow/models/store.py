@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hedgerow import registry
 from hedgerow.config import Settings
 from hedgerow.errors import ModelError
-from hedgerow.quantization.rebuild import requantized
+from hedgerow.quantization.rebuild import wrapped
 from hedgerow.records import CLASSES
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
@@ -35,7 +35,7 @@ class ModelCard(Settings):
     training: Mapping[str, Any] = Field(default_factory=dict)
     scores: Mapping[str, Any] = Field(default_factory=dict)
     quantization: Mapping[str, Any] | None = None
-    """Sites and grids of a quantized model, see quantization/rebuild.py; None for a float one."""
+    """Sites of a quantized model and their grids' kinds, a `SitePlan`; None for a float one."""
 
 
 def shipped() -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def load(model: str) -> nn.Module:
         return module.eval()
     state = _read_weights(Path(model) / WEIGHTS)
     if card.quantization is not None:
-        return requantized(module, card.quantization, state)
+        module = wrapped(module, card.quantization)
     fit_weights(module, state, Path(model) / WEIGHTS)
     return module.eval()
 
@@ -114,7 +114,7 @@ def save(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> None:
 
 
 def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load weights in FP32, whatever they are stored in.
+    """Load weights in the network's own types (FP32, integer codes), whatever they are stored in.
 
     Raises:
         ModelError: names or shapes differ; the first few are named.
@@ -133,15 +133,24 @@ def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        raise ModelError(f"{path}: is a pickle, which can run code when opened: convert it to safetensors first")
     try:
         state: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: is no safetensors file: {error}. Copy it again") from error
+        if _looks_pickled(path):
+            reason = "is a pickle, which can run code when opened: convert it to safetensors first"
+        else:
+            reason = f"is no safetensors file: {error}. Copy it again"
+        raise ModelError(f"{path}: {reason}") from error
     return state
+
+
+def _looks_pickled(path: Path) -> bool:
+    """Say whether a file that is no safetensors starts as torch.save's do (a good file may start so by chance)."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(4)
+    return start == b"PK\x03\x04" or start[:1] == b"\x80"
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from hedgerow.quantization.grids import FakeQuantize
 from hedgerow.quantization.sites import QuantizedLayer
@@ -25,7 +25,7 @@ class Ledger:
 def ledger_of(model: nn.Module) -> Ledger:
     """Count the bytes of a float or quantized network.
 
-    Codes are packed to their bits, a scale takes 4 bytes, an activation's zero-point 1; all else is 4-byte float.
+    Codes are packed to their bits, a scale takes 4 bytes, an activation's zero-point 1; all else stays as it is.
     """
     codes = grids = 0
     for module in model.modules():
@@ -34,11 +34,10 @@ def ledger_of(model: nn.Module) -> Ledger:
             grids += 4 * module.weight_scale.numel()
         elif isinstance(module, FakeQuantize):
             grids += 5 * module.scale.numel()
-    floats = 4 * sum(p.numel() for p in model.parameters())
-    floats += 4 * sum(b.numel() for b in _plain_buffers(model))
+    floats = sum(t.numel() * t.element_size() for t in (*model.parameters(), *_plain_buffers(model)))
     return Ledger(codes, grids, floats)
 
 
-def _plain_buffers(model: nn.Module) -> list[nn.Parameter]:
+def _plain_buffers(model: nn.Module) -> list[Tensor]:
     ours = {id(b) for m in model.modules() if isinstance(m, QuantizedLayer | FakeQuantize) for b in m.buffers()}
-    return [b for b in model.buffers() if id(b) not in ours]  # type: ignore[misc]
+    return [b for b in model.buffers() if id(b) not in ours]

@@ -5,12 +5,14 @@ same for every tensor. Counts add up exactly; percentiles come from them in one 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hedgerow.errors import ModelError
 from hedgerow.quantization.sites import SitePlan
 
 _SHIFT = 16
@@ -18,16 +20,28 @@ _BINS = 1 << (32 - _SHIFT)
 
 
 class RangeObserver:
-    """Extremes and distribution of all values seen; two observers add up."""
+    """Extremes and distribution of all values seen, in whatever order they came."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
         self.counts: NDArray[np.int64] = np.zeros(_BINS, np.int64)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was seen."""
+        return self.low > self.high
+
     def update(self, x: Tensor) -> None:
-        """Take a tensor in."""
+        """Take a tensor in.
+
+        Raises:
+            ModelError: a value is not finite; no grid spans it.
+        """
         values = x.detach().float().flatten().cpu().numpy()
-        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        low, high = float(values.min()), float(values.max())
+        if not np.isfinite([low, high]).all():
+            raise ModelError(f"activations from {low} to {high} while calibrating: check the weights and the scaling")
+        self.low, self.high = min(self.low, low), max(self.high, high)
         self.counts += np.bincount(_bin_of(values), minlength=_BINS)
 
     def extremes(self) -> tuple[float, float]:
@@ -37,19 +51,24 @@ class RangeObserver:
     def percentiles(self, share: float) -> tuple[float, float]:
         """Return the values below which 1 - share and share of all values lie, never beyond the extremes."""
         cumulated = np.cumsum(self.counts)
-        ends = np.searchsorted(cumulated, np.asarray([1 - share, share]) * cumulated[-1])
-        low, high = _value_of(np.minimum(ends, _BINS - 1))
+        first = np.searchsorted(cumulated, (1 - share) * cumulated[-1], side="right")
+        last = np.searchsorted(cumulated, share * cumulated[-1])
+        low, high = _value_of(np.asarray([first, last]))
         return max(float(low), self.low), min(float(high), self.high)
 
 
 @torch.inference_mode()
 def observe(model: nn.Module, plan: SitePlan, images: Sequence[Tensor]) -> dict[str, RangeObserver]:
-    """Run float images (bands, height, width) through the FP32 network and watch every activation site."""
+    """Run float images (bands, height, width) through the FP32 network and watch every activation site.
+
+    Raises:
+        ModelError: an activation is not finite; the text names its site.
+    """
     observers = {name: RangeObserver() for name in (*plan.layers, *plan.taps)}
     hooks = []
     for name, observer in observers.items():
         module = model.get_submodule(name)
-        hooks.append(module.register_forward_hook(lambda _m, inputs, _out, o=observer: o.update(inputs[0])))
+        hooks.append(module.register_forward_hook(partial(_look, name, observer)))
     try:
         for image in images:
             model(image[None])
@@ -57,6 +76,13 @@ def observe(model: nn.Module, plan: SitePlan, images: Sequence[Tensor]) -> dict[
         for hook in hooks:
             hook.remove()
     return observers
+
+
+def _look(name: str, observer: RangeObserver, _module: nn.Module, inputs: tuple[Tensor, ...], _out: Tensor) -> None:
+    try:
+        observer.update(inputs[0])
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
 
 
 def _bin_of(values: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -1,25 +1,23 @@
-"""How does a quantized network come back from disk? From its plan and its stored codes, scales and zero-points."""
+"""How does a quantized network come back from disk? Its plan says which sites to wrap; then the weights fit in."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import nn
 
 from hedgerow.errors import ModelError
 from hedgerow.quantization.sites import SitePlan, quantized_copy
 
 
-def requantized(module: nn.Module, quantization: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
-    """Wrap a fresh float network by the plan and load everything into it.
+def wrapped(module: nn.Module, quantization: Mapping[str, Any]) -> nn.Module:
+    """Return a float network wrapped by a stored plan; its codes, scales and zero-points are still to be loaded.
 
     Raises:
-        ModelError: plan, weights and network do not belong together.
+        ModelError: plan and network do not belong together.
     """
     try:
-        twin = quantized_copy(module, SitePlan.model_validate(quantization))
-        twin.load_state_dict(dict(state))
-    except (ValidationError, AttributeError, AssertionError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise ModelError(f"quantized weights do not fit their card: {first}. Quantize the model again") from error
-    return twin.eval()
+        return quantized_copy(module, SitePlan.model_validate(quantization))
+    except (ValidationError, AttributeError, AssertionError) as error:
+        reason = " ".join(str(error).split()) or "a site is no Linear or Conv2d"
+        raise ModelError(f"the card's quantization does not fit its backbone: {reason}. Quantize it again") from error

@@ -4,8 +4,8 @@ Works on any nn.Module: every Linear and Conv2d is a layer, every `Tap` (q, k, v
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hedgerow.config import Settings
+from hedgerow.errors import ModelError
 from hedgerow.quantization.grids import FakeQuantize, QSpec, decode, encode, grid_over
 from hedgerow.quantization.taps import Tap
 
@@ -35,6 +36,13 @@ class SitePlan(Settings):
         layers = {name: f"W{plan.weight.bits} A{plan.input.bits}" for name, plan in self.layers.items()}
         return layers | {name: f"A{spec.bits}" for name, spec in self.taps.items()}
 
+    def only(self, names: Collection[str]) -> "SitePlan":
+        """Return the plan of these sites alone."""
+        return SitePlan(
+            layers={name: plan for name, plan in self.layers.items() if name in names},
+            taps={name: spec for name, spec in self.taps.items() if name in names},
+        )
+
 
 class BitRule(Settings):
     """How many bits go where."""
@@ -43,7 +51,9 @@ class BitRule(Settings):
     activation_bits: int = Field(8, ge=2, le=8)
     per_channel: bool = True
     """One weight scale per output channel; else one per tensor."""
-    keep: Mapping[str, int] = Field(default_factory=lambda: {"stem": 8, "patch_embed": 8, "head": 8})
+    keep: Mapping[str, Annotated[int, Field(ge=2, le=8)]] = Field(
+        default_factory=lambda: {"stem": 8, "patch_embed": 8, "head": 8}
+    )
     """Top-level parts that get at least so many bits: the patch embedding and the final classifier break first."""
 
 
@@ -144,7 +154,7 @@ class _Convolution:
 
     def __init__(self, layer: nn.Conv2d) -> None:
         if layer.padding_mode != "zeros":
-            raise NotImplementedError(f"padding mode {layer.padding_mode} of {layer}: only zeros can be quantized")
+            raise ModelError(f"{layer}: only zero padding can be quantized; pad the image before this layer instead")
         self.options: dict[str, Any] = {
             "stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation, "groups": layer.groups,
         }  # fmt: skip

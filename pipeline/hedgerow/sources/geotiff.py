@@ -6,6 +6,7 @@ from the configuration, the band descriptions or the colour interpretation, in t
 
 import re
 import threading
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +18,23 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pydantic import BaseModel
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from hedgerow.errors import SourceError
 from hedgerow.geo.windows import Window
 from hedgerow.records import Patch
 
-_GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 128}
+# TRUE: look for each sidecar (.aux.xml, world file, .msk, .hdr) by its name, but do not list a folder of thousands.
+_GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_CACHEMAX": 128}
 _OPAQUE = 128  # alpha from here on is ground, below it is collar
 _SAME_ORIGIN_PX = 0.01
+_HANDLES_PER_THREAD = 16
 _ROLE_WORDS = {
-    "blue": r"\bblue\b|^b0?2$",
-    "green": r"\bgreen\b|^b0?3$",
-    "red": r"\bred\b|^b0?4$",
-    "nir": r"\bnir\b|near.?infra|^b0?8a?$",
+    "nir": r"(?<![a-z])nir(?![a-z])|near.?infra|^b0?8a?$",
+    "blue": r"(?<![a-z])blue(?![a-z])|^b0?2$",
+    "green": r"(?<![a-z])green(?![a-z])|^b0?3$",
+    "red": r"(?<![a-z])(?<!infra[ _-])red(?![a-z])(?![ _-]?edge)|^b0?4$",
 }
 
 
@@ -60,7 +63,9 @@ class RasterSource:
     """(file, 1-based band) for each role."""
     nodata: tuple[float | None, ...]
     masked: tuple[Path, ...]
-    """Files whose alpha band or internal mask counts."""
+    """Files whose mask (internal or .msk) counts."""
+    alphas: tuple[tuple[Path, int], ...]
+    """(file, 1-based band) of alpha bands."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -77,15 +82,16 @@ class RasterSource:
             data = np.concatenate([self._bands_of(path, window) for path in self.paths])
             valid = self._valid_values(data)
             for path in self.masked:
-                mask = self._open(path).dataset_mask(window=_rasterio_window(window))
-                valid &= mask >= _OPAQUE
+                valid &= self._open(path).read_masks(1, window=_rasterio_window(window)) >= _OPAQUE
+            for path, index in self.alphas:
+                valid &= self._open(path).read(index, window=_rasterio_window(window)) >= self._opaque(path, index)
         except (RasterioError, OSError) as error:
             raise SourceError(f"{self.paths[0]}: cannot read {window}: {error}. Is the file whole?") from error
         return Patch(np.where(valid, data, data.dtype.type(0)), valid)
 
     def _bands_of(self, path: Path, window: Window) -> NDArray[Any]:
         indexes = [index for other, index in self.places if other == path]
-        pixels: NDArray[Any] = self._open(path).read(indexes, window=_rasterio_window(window))
+        pixels: NDArray[Any] = self._open(path).read(indexes, window=_rasterio_window(window), out_dtype=self.dtype)
         return pixels
 
     def _valid_values(self, data: NDArray[Any]) -> NDArray[np.bool_]:
@@ -101,6 +107,10 @@ class RasterSource:
         impossible = [n is not None and (n < 0 or data.dtype.kind == "f") for n in self.nodata]
         usable: NDArray[np.bool_] = valid & ~missing.all(axis=0) & ~missing[impossible].any(axis=0)
         return usable
+
+    def _opaque(self, path: Path, index: int) -> float:
+        dtype = np.dtype(self._open(path).dtypes[index - 1])
+        return _OPAQUE / 255 * (np.iinfo(dtype).max if dtype.kind in "iu" else 1.0)
 
     def _open(self, path: Path) -> Any:
         return _open_in_thread(path)
@@ -122,10 +132,11 @@ def build(config: Config) -> RasterSource:
         name=config.name or places[0][0].stem,
         geobox=_common_grid({path: headers[path] for path, _ in places}),
         bands=config.bands,
-        dtype=np.result_type(*(headers[path].dtype for path, _ in places)).name,
+        dtype=np.result_type(*(headers[path].dtypes[index - 1] for path, index in places)).name,
         places=places,
-        nodata=tuple(config.nodata if config.nodata is not None else headers[path].nodata for path, _ in places),
+        nodata=tuple(config.nodata if config.nodata is not None else headers[p].nodata[i - 1] for p, i in places),
         masked=tuple(dict.fromkeys(path for path, _ in places if headers[path].masked)),
+        alphas=tuple(dict.fromkeys((path, index) for path, _ in places for index in headers[path].alphas)),
     )
 
 
@@ -134,24 +145,27 @@ class _Header:
     path: Path
     geobox: GeoBox
     count: int
-    dtype: str
-    nodata: float | None
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
     masked: bool
+    alphas: tuple[int, ...]
     descriptions: tuple[str | None, ...]
     colours: tuple[ColorInterp, ...]
 
 
 def _header(path: Path) -> _Header:
     try:
-        with rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path) as dataset:
+        with warnings.catch_warnings(), rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path) as dataset:
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an error of ours says it better
             _refuse_unplaced(path, dataset)
             return _Header(
                 path=path,
                 geobox=GeoBox(dataset.shape, dataset.transform, dataset.crs),
                 count=dataset.count,
-                dtype=dataset.dtypes[0],
-                nodata=dataset.nodata,
-                masked=any(MaskFlags.per_dataset in flags for flags in dataset.mask_flag_enums),
+                dtypes=dataset.dtypes,
+                nodata=dataset.nodatavals,
+                masked=any({*flags} == {MaskFlags.per_dataset} for flags in dataset.mask_flag_enums),
+                alphas=tuple(i for i, c in enumerate(dataset.colorinterp, start=1) if c is ColorInterp.alpha),
                 descriptions=dataset.descriptions,
                 colours=dataset.colorinterp,
             )
@@ -162,12 +176,19 @@ def _header(path: Path) -> _Header:
 def _refuse_unplaced(path: Path, dataset: Any) -> None:
     if dataset.colorinterp[0] is ColorInterp.palette:
         raise SourceError(f"{path}: band 1 is a palette of classes, not imagery: give the image it was made from")
-    if dataset.crs is not None:
+    if any(np.dtype(dtype).kind == "c" for dtype in dataset.dtypes):
+        raise SourceError(f"{path}: holds complex numbers ({dataset.dtypes[0]}): give amplitudes instead")
+    if dataset.crs is not None and not dataset.transform.is_identity:
         return
     if dataset.gcps[0]:
         raise SourceError(
             f"{path}: has {len(dataset.gcps[0])} ground control points but no grid: "
             f"rectify it first, for instance `rio warp {path.name} out.tif --dst-crs EPSG:XXXX`"
+        )
+    if dataset.crs is not None:
+        raise SourceError(
+            f"{path}: has a CRS but no geotransform, so its place is unknown: give it one first, "
+            f"for instance `rio edit-info --transform '[10, 0, WEST, 0, -10, NORTH]' {path.name}`"
         )
     raise SourceError(
         f"{path}: has no CRS, so nothing can be measured in metres: assign one first, "
@@ -208,7 +229,7 @@ def _roles(config: Config, header: _Header) -> list[str | None]:
             )
         return list(config.stored_bands)
     by_text = [_role_in(text or "") for text in header.descriptions]
-    by_colour = [colour.name if colour.name in _ROLE_WORDS else None for colour in header.colours]
+    by_colour = [c.name if c.name in _ROLE_WORDS and c.name not in by_text else None for c in header.colours]
     return [text or colour for text, colour in zip(by_text, by_colour, strict=True)]
 
 
@@ -240,11 +261,15 @@ _handles = threading.local()
 
 
 def _open_in_thread(path: Path) -> Any:
-    """Return this thread's handle of a file: GDAL handles must not be shared between threads."""
-    handles: dict[Path, Any] = _handles.__dict__.setdefault("by_path", {})
-    if path not in handles:
-        while len(handles) >= 16:  # an old scene's handles: close before opening more
+    """Return this thread's handle of a file: GDAL handles must not be shared between threads.
+
+    A file that was written anew since is opened anew: its old handle would give the old pixels.
+    """
+    handles: dict[tuple[Path, int], Any] = _handles.__dict__.setdefault("by_file", {})
+    key = (path, path.stat().st_mtime_ns)
+    if key not in handles:
+        while len(handles) >= _HANDLES_PER_THREAD:  # an old scene's handles: close before opening more
             handles.pop(next(iter(handles))).close()
         with rasterio.Env(**_GDAL_OPTIONS):
-            handles[path] = rasterio.open(path)
-    return handles[path]
+            handles[key] = rasterio.open(path)
+    return handles[key]

@@ -64,9 +64,9 @@ class TrainConfig(Settings):
     name: str
     backbone: Mapping[str, Any] = Field(default_factory=lambda: {"kind": "vit"})
     bands: tuple[str, ...] = ("red", "green", "blue")
-    data: tuple[SyntheticData | FolderData, ...]
+    data: tuple[SyntheticData | FolderData, ...] = Field(min_length=1)
     held_out: tuple[SyntheticData | FolderData, ...] = ()
-    losses: tuple[WeightedLoss, ...]
+    losses: tuple[WeightedLoss, ...] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
     steps: int = Field(ge=1)
     batch: int = Field(8, ge=1)

@@ -1,0 +1,255 @@
+"""How fast, how much memory? Ratios between runs on this machine, printed; nothing here passes or fails.
+
+    make bench                                     everything (about a quarter of an hour on two cores)
+    python tests/bench/bench.py share workers      some of it
+
+Every line says what was measured and what is aimed at. Wall times are of one thread per worker.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.windows import Window
+
+ROOT = Path(__file__).resolve().parents[2]
+HEDGEROW = Path(sys.executable).with_name("hedgerow")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def bench_help(_: Path) -> None:
+    """Say how long `hedgerow --help` takes, the best of five."""
+    times = [_timed([str(HEDGEROW), "--help"])[0] for _ in range(5)]
+    _say("hedgerow --help", f"{min(times):.2f} s", "below 0.5 s")
+
+
+def bench_share(folder: Path) -> None:
+    """Say which share of `compare` is not the network: one core, three arms, sample tiles."""
+    out = folder / "share"
+    command = [
+        "compare",
+        str(ROOT / "sample_tiles"),
+        "-o",
+        str(out),
+        "--arms",
+        "fp32,int8,w4a4-minmax",
+        "--truth",
+        "auto",
+    ]
+    _run([*command, "-j", "1", "--scheduler", "sync", "-q"])
+    seconds = json.loads((out / "run.json").read_text(encoding="utf-8"))["seconds"]
+    network = seconds["predict"] + seconds["quantize"]
+    total = sum(seconds.values())
+    detail = ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())
+    _say("share of compare beside the network", f"{1 - network / total:.0%} ({detail})", "at most 35 %")
+
+
+def bench_workers(folder: Path) -> None:
+    """Compare two workers with one on a 4,000 x 4,000 raster, start-up apart."""
+    raster = _mosaic(folder / "four.tif", 4000)
+    seconds = {n: _run_seconds(raster, folder / f"workers{n}", n) for n in (1, 2)}
+    ratio = seconds[1] / seconds[2]
+    _say(
+        "two workers over one, 4,000 x 4,000",
+        f"{ratio:.2f} times ({seconds[1]:.0f} s / {seconds[2]:.0f} s)",
+        "1.7 times",
+    )
+
+
+def bench_memory(folder: Path) -> None:
+    """Watch the memory of `run` on a 12,000 x 12,000 three-band raster with two worker processes."""
+    raster = _mosaic(folder / "twelve.tif", 12_000)
+    command = [
+        str(HEDGEROW),
+        "run",
+        str(raster),
+        "-o",
+        str(folder / "memory"),
+        "-j",
+        "2",
+        "--scheduler",
+        "processes",
+        "-q",
+    ]
+    started = time.perf_counter()
+    peak = _peak_bytes(command)
+    _say(
+        "peak memory of run, 12,000 x 12,000, all processes",
+        f"{peak / 1e9:.2f} GB in {time.perf_counter() - started:.0f} s",
+        "below 3 GB",
+    )
+
+
+def bench_trace(_: Path) -> None:
+    """Compare labels -> valid coverage with rasterio's shapes + shapely's coverage_clean."""
+    import rasterio.features
+    import shapely
+
+    from hedgerow.stages.trace import trace_labels
+
+    labels, geobox = _parcels(3000)
+    started = time.process_time()
+    ours = trace_labels(labels, geobox)
+    ours_s = time.process_time() - started
+    started = time.process_time()
+    shapes = np.array([shapely.geometry.shape(s) for s, _ in rasterio.features.shapes(labels)], dtype=object)
+    cleaned = shapely.coverage_clean(shapes)
+    theirs_s = time.process_time() - started
+    assert shapely.coverage_is_valid(cleaned)
+    _say(
+        "labels to a valid coverage, 9 Mpx",
+        f"{theirs_s / ours_s:.1f} times as fast as shapes + coverage_clean "
+        f"({len(ours.fields)} fields, {ours_s:.2f} s with geodesic attributes, borders and checks; {theirs_s:.2f} s)",
+        "2 times",
+    )
+
+
+def bench_erqa(_: Path) -> None:
+    """Compare our ERQA with the erqa package at equal value, one channel and three, 512 x 512."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import erqa as reference
+    from hedgerow.metrics.erqa import erqa
+
+    rng = np.random.default_rng(0)
+    for channels, aim in ((1, 20), (3, 5)):
+        one = _smooth(rng, channels)
+        other = np.clip(one.astype(int) + rng.integers(-20, 20, one.shape), 0, 255).astype(np.uint8)
+        theirs = (
+            (np.repeat(one[..., None], 3, -1), np.repeat(other[..., None], 3, -1)) if channels == 1 else (one, other)
+        )
+        metric = reference.ERQA(version="1.1")
+        expected, slow = _best(lambda: metric(*theirs))
+        found, fast = _best(lambda: erqa(one, other, profile="reference", version="1.1").f1)
+        assert abs(expected - found) < 1e-9
+        _say(
+            f"ERQA, {channels} channel(s), equal value",
+            f"{slow / fast:.0f} times as fast as erqa 1.1.2",
+            f"{aim} times",
+        )
+
+
+BENCHES: dict[str, Callable[[Path], None]] = {
+    "help": bench_help, "erqa": bench_erqa, "trace": bench_trace, "share": bench_share, "workers": bench_workers,
+    "memory": bench_memory,
+}  # fmt: skip
+
+
+def _say(what: str, found: str, aim: str) -> None:
+    sys.stdout.write(f"{what}: {found} (aim: {aim})\n")
+    sys.stdout.flush()
+
+
+def _timed(command: list[str]) -> tuple[float, subprocess.CompletedProcess[bytes]]:
+    started = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, env=os.environ | ONE_THREAD)
+    return time.perf_counter() - started, done
+
+
+def _run(arguments: list[str]) -> None:
+    _timed([str(HEDGEROW), *arguments])
+
+
+def _run_seconds(raster: Path, out: Path, workers: int) -> float:
+    """Seconds of predicting and mapping, the start of the workers taken out by a run on nothing much."""
+    arguments = ["-j", str(workers), "--scheduler", "processes", "--set", "threads=1", "-q"]
+    _run(["run", str(raster), "-o", str(out), *arguments])
+    seconds = json.loads((out / "run.json").read_text(encoding="utf-8"))["seconds"]
+    return float(seconds["predict"] + seconds["map"])
+
+
+def _peak_bytes(command: list[str]) -> int:
+    """Return the highest sum, over a process and its children, of memory that is theirs (proportional set size)."""
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | ONE_THREAD)
+    peak = 0
+    while process.poll() is None:
+        total = 0
+        for one in (process, *_children(process)):
+            try:
+                total += one.memory_full_info().pss
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        peak = max(peak, total)
+        time.sleep(0.25)
+    if process.returncode != 0:
+        raise SystemExit(f"{command[1]} ended with {process.returncode}")
+    return peak
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _mosaic(path: Path, side: int) -> Path:
+    """Write a raster of `side` x `side` px by repeating an aerial sample tile, mirrored so that seams are smooth."""
+    with rasterio.open(ROOT / "sample_tiles" / "aerial_1m_b.tif") as dataset:
+        tile = dataset.read()
+    block = np.concatenate([tile, tile[:, ::-1]], axis=1)
+    block = np.concatenate([block, block[:, :, ::-1]], axis=2)
+    profile = {
+        "driver": "GTiff", "height": side, "width": side, "count": 3, "dtype": "uint8", "tiled": True, "crs": CRS.from_epsg(32633),
+        "transform": Affine(1, 0, 500_000, 0, -1, 5_500_000), "photometric": "RGB", "compress": "deflate",
+    }  # fmt: skip
+    step = block.shape[1]
+    with rasterio.open(path, "w", **profile) as out:
+        for y in range(0, side, step):
+            for x in range(0, side, step):
+                height, width = min(step, side - y), min(step, side - x)
+                out.write(block[:, :height, :width], window=Window(x, y, width, height))
+    return path
+
+
+def _parcels(side: int) -> tuple[np.ndarray, object]:
+    """Return a label raster of about 2,600 ragged parcels, and its grid."""
+    from odc.geo.geobox import GeoBox
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    rng = np.random.default_rng(1)
+    seeds = np.zeros((side, side), np.int32)
+    places = rng.integers(0, side, (2650, 2))
+    seeds[places[:, 0], places[:, 1]] = np.arange(1, len(places) + 1)
+    rows, cols = distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
+    dy, dx = (gaussian_filter(rng.standard_normal((side, side)), 15) * 60 for _ in range(2))
+    y, x = np.mgrid[:side, :side]
+    y, x = np.clip(y + dy, 0, side - 1).astype(int), np.clip(x + dx, 0, side - 1).astype(int)
+    labels = seeds[rows, cols][y, x].astype(np.int32)
+    return labels, GeoBox((side, side), Affine(1, 0, 500_000, 0, -1, 5_500_000), "EPSG:32633")
+
+
+def _smooth(rng: np.random.Generator, channels: int) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    field = gaussian_filter(rng.standard_normal((512, 512, channels)), (6, 6, 0))
+    image = (np.clip(field / field.std() * 60 + 128, 0, 255)).astype(np.uint8)
+    return image[..., 0] if channels == 1 else image
+
+
+def _best(function: Callable[[], float], times: int = 5) -> tuple[float, float]:
+    found, seconds = 0.0, []
+    for _ in range(times):
+        started = time.process_time()
+        found = function()
+        seconds.append(time.process_time() - started)
+    return found, min(seconds)
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(BENCHES)
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in chosen:
+            BENCHES[name](Path(temporary))
