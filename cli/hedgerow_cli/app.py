@@ -6,16 +6,32 @@ from typing import Annotated, Any
 import typer
 
 from hedgerow_cli import options as o
-from hedgerow_cli.edge import GATE, PARTLY_FAILED, Bars, guarded, leave, listen, show_json
+from hedgerow_cli.edge import GATE, PARTLY_FAILED, Bars, guarded, leave, listen, show_files, show_json, tell
 
 app = typer.Typer(
     name="hedgerow",
-    help="Which quantizer keeps the borders of fields and forests, where does it fail, and what does it cost?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("hedgerow"))
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    """Which quantizer keeps the borders of fields and forests, where does it fail, and what does it cost?"""
 
 
 @app.command()
@@ -40,7 +56,7 @@ def run(
         result = job(settings, out, overwrite=overwrite, resume=resume, progress=bars)
     files = [str(file) for file in result.files]
     if as_json:
-        show_json({"out": str(out), "files": files, "failures": [vars(f) for f in result.failures]})
+        show_json({"out": str(out), "files": files, **_not_done(result)})
     else:
         typer.echo("\n".join(files))
     _tell_failures(result)
@@ -64,28 +80,25 @@ def compare(
     """Imagery in, borders of every arm, scores and a report out."""
     listen(verbose, quiet=quiet)
     settings = o.run_config(
-        inputs, config=config, bands=bands, to=to, sets=sets, arms=tuple(arms.split(",")) if arms else None,
-        truth=truth, model=model, device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px,
-        halo_px=halo_px,
+        inputs, config=config, bands=bands, to=to, sets=sets, arms=o.names(arms), truth=truth, model=model,
+        device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
     )  # fmt: skip
     from hedgerow.jobs.comparing import compare as job
     from hedgerow.jobs.tables import arm_table, gates
 
-    wanted = gates(fail_below or ())
+    wanted = gates(fail_below or (), settings)
     with Bars(quiet=quiet) as bars:
         result = job(settings, out, overwrite=overwrite, resume=resume, progress=bars)
     table = arm_table(out)
     if as_json:
-        show_json({"out": str(out), "report": str(result.report), "arms": table})
+        show_json({"out": str(out), "report": str(result.report), "arms": table, **_not_done(result)})
     else:
         from hedgerow_cli.tables import show_arms
 
         show_arms(table)
         typer.echo(f"report: {result.report}")
     missed = wanted.missed(result.scores)
-    if missed:
-        leave(GATE, "gate not met: " + "; ".join(missed))
-    _tell_failures(result)
+    _tell_failures(result, "gate not met: " + "; ".join(missed) if missed else "")
 
 
 @app.command()
@@ -95,14 +108,16 @@ def score(
     reference: Annotated[Path, typer.Argument(help="Raster, vector file or folder that it is judged by.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for scores.json.")] = None,
     gsd: Annotated[float | None, typer.Option(help="Grid for vectors, metres per pixel.")] = None,
-    tile_px: o.TilePx = None, as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    tile_px: o.TilePx = None, overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Rasters or vectors in, scores out; no model is run."""
     listen(verbose, quiet=quiet)
     from hedgerow.jobs.scoring import score as job
     from hedgerow_cli.tables import show_scores
 
-    scores = job(candidate, reference, out=out, gsd_m=gsd, **({"tile_px": tile_px} if tile_px else {}))
+    more = {"tile_px": tile_px} if tile_px else {}
+    scores = job(candidate, reference, out=out, gsd_m=gsd, overwrite=overwrite, **more)
     rows = [score.as_row() for score in scores]
     if as_json:
         show_json({"scores": rows})
@@ -121,7 +136,8 @@ def trace(
     min_area: Annotated[float, typer.Option(help="Smaller fields go to a neighbour, m2.")] = 0.0,
     min_hole: Annotated[float, typer.Option(help="Smaller holes are filled, m2.")] = 0.0,
     tracer: Annotated[str, typer.Option(help="How pixels become regions.")] = "arcs",
-    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    layer: o.Layer = None, overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Raster in, fields and borders out."""
     listen(verbose, quiet=quiet)
@@ -129,9 +145,9 @@ def trace(
 
     files = trace_file(
         raster, out, kind=as_, tile_px=tile_px or 1024, simplify_m=simplify, min_area_m2=min_area, min_hole_m2=min_hole,
-        tracer=tracer, overwrite=overwrite,
+        tracer=tracer, layer=layer, overwrite=overwrite,
     )  # fmt: skip
-    typer.echo("\n".join(map(str, files)))
+    show_files(files, as_json=as_json)
 
 
 @app.command()
@@ -140,10 +156,10 @@ def export(
     source: Annotated[Path, typer.Argument(metavar="RUN_OR_FILE", help="A finished run, or a vector file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File, or folder for a run.")],
     to: Annotated[str, typer.Option(help="shp, gpkg, parquet, fgb or geojson.")],
-    layer: Annotated[str | None, typer.Option(help="fields or borders; default: both.")] = None,
+    layer: o.Layer = None,
     arm: Annotated[str | None, typer.Option(help="Only this arm of a run.")] = None,
     dst_crs: Annotated[str | None, typer.Option("--dst-crs", help="Reproject, for instance EPSG:4326.")] = None,
-    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Maps in, the same maps in another format out."""
     listen(verbose, quiet=quiet)
@@ -151,7 +167,7 @@ def export(
 
     with Bars(quiet=quiet) as bars:
         files = job(source, to, out, layer=layer, dst_crs=dst_crs, arm=arm, overwrite=overwrite, progress=bars)
-    typer.echo("\n".join(map(str, files)))
+    show_files(files, as_json=as_json)
 
 
 @app.command()
@@ -176,7 +192,7 @@ def synth(
     out: o.Out,
     scenes: Annotated[int, typer.Option(min=1, help="How many.")] = 6,
     seed: Annotated[int, typer.Option(help="Seed of the first scene.")] = 0,
-    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Make synthetic scenes with exact vector truth."""
     listen(verbose, quiet=quiet)
@@ -184,7 +200,7 @@ def synth(
 
     with Bars(quiet=quiet) as bars:
         files = job(out, scenes=scenes, seed=seed, overwrite=overwrite, progress=bars)
-    typer.echo("\n".join(map(str, files)))
+    show_files(files, as_json=as_json)
 
 
 @app.command()
@@ -193,15 +209,16 @@ def plan(
     inputs: o.Inputs,
     arms: Annotated[str | None, typer.Option(help="Arms by comma.")] = None,
     truth: Annotated[str | None, typer.Option(help="As for compare.")] = None,
-    model: o.Model = None, config: o.Config = None, bands: o.Bands = None, workers: o.Workers = None,
-    tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None, as_json: o.Json = False,
+    model: o.Model = None, config: o.Config = None, bands: o.Bands = None, device: o.Device = None,
+    seed: o.Seed = None, workers: o.Workers = None, scheduler: o.Scheduler = None, tile_px: o.TilePx = None,
+    halo_px: o.HaloPx = None, sets: o.Sets = None, as_json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """What would run: tiles, memory, time, problems. Nothing is computed."""
-    listen(verbose, quiet=False)
+    listen(verbose, quiet=quiet)
     settings = o.run_config(
-        inputs, config=config, bands=bands, sets=sets, arms=tuple(arms.split(",")) if arms else None, truth=truth,
-        model=model, workers=workers, tile_px=tile_px, halo_px=halo_px,
+        inputs, config=config, bands=bands, sets=sets, arms=o.names(arms), truth=truth, model=model, device=device,
+        seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
     )  # fmt: skip
     from hedgerow.jobs.planning import describe
     from hedgerow.jobs.planning import plan as job
@@ -217,20 +234,25 @@ def plan(
 
 @app.command()
 @guarded
-def report(out: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+def report(
+    out: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
     """(Re)build report.html from a finished run."""
+    listen(verbose, quiet=quiet)
     from hedgerow.report.page import build_report
 
-    typer.echo(str(build_report(out)))
+    show_files([build_report(out)], as_json=as_json)
 
 
 @app.command()
 @guarded
 def components(
     family: Annotated[str | None, typer.Argument(help="One family; default: all of them.")] = None,
-    as_json: o.Json = False,
-) -> None:
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+) -> None:  # fmt: skip
     """List every choice there is, one line each."""
+    listen(verbose, quiet=quiet)
     from hedgerow.jobs.listing import listing
 
     found = listing(family)
@@ -267,8 +289,9 @@ def config_show(config: Annotated[str, typer.Argument(help="A YAML file, or the 
 
 @app.command()
 @guarded
-def doctor(as_json: o.Json = False) -> None:
+def doctor(as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0) -> None:
     """Versions, CPU features, and what is missing with its fix."""
+    listen(verbose, quiet=quiet)
     from hedgerow.jobs.doctoring import examine
 
     findings = examine()
@@ -280,12 +303,19 @@ def doctor(as_json: o.Json = False) -> None:
     show_findings(findings)
 
 
-def _tell_failures(result: Any) -> None:
+def _not_done(result: Any) -> dict[str, Any]:
+    return {"failures": [vars(failure) for failure in result.failures], "skipped": list(result.skipped)}
+
+
+def _tell_failures(result: Any, missed: str = "") -> None:
     for name in result.skipped:
-        typer.echo(f"skipped: {name}: no valid pixel", err=True)
+        tell(f"skipped: {name}: no valid pixel")
+    for failure in result.failures:
+        tell(f"failed: {failure.input}: {failure.error}")
+    if missed:
+        leave(GATE, missed)
     if result.failures:
-        lines = "\n".join(f"failed: {failure.input}: {failure.error}" for failure in result.failures)
-        leave(PARTLY_FAILED, lines)
+        leave(PARTLY_FAILED)
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 import functools
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -30,8 +31,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             leave(INTERRUPTED, "interrupted; run it again with --resume to go on, or --overwrite to begin anew")
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
-        except BrokenPipeError:
-            leave(0, "")
+        except BrokenPipeError:  # the reader has seen enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            leave(0)
+        except OSError as error:
+            leave(KNOWN_ERROR, f"error: {error.filename or 'files'}: {error.strerror or error}")
         except Exception as error:
             logging.getLogger(__name__).debug("unexpected", exc_info=True)
             leave(UNEXPECTED, f"unexpected {type(error).__name__}: {error} (run it with -vv for the whole story)")
@@ -42,8 +46,13 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 def leave(code: int, text: str = "") -> NoReturn:
     """Say a last word on stderr and exit."""
     if text:
-        typer.echo(" ".join(text.split()) if code != PARTLY_FAILED else text, err=True)
+        tell(text)
     raise typer.Exit(code)
+
+
+def tell(text: str) -> None:
+    """Say something in one line on stderr."""
+    typer.echo(" ".join(text.split()), err=True)
 
 
 def listen(verbose: int, *, quiet: bool) -> None:
@@ -57,6 +66,14 @@ def listen(verbose: int, *, quiet: bool) -> None:
 def show_json(value: Any) -> None:
     """Write JSON to stdout."""
     typer.echo(json.dumps(value, indent=1, default=str))
+
+
+def show_files(files: Sequence[object], *, as_json: bool) -> None:
+    """Write the paths of what was made to stdout, one a line, or as JSON."""
+    if as_json:
+        show_json({"files": list(map(str, files))})
+    else:
+        typer.echo("\n".join(map(str, files)))
 
 
 class Bars:

@@ -28,6 +28,7 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; twice for everything.")]
+Layer = Annotated[str | None, typer.Option(help="Only this layer, fields or borders; default: both.")]
 To = Annotated[str | None, typer.Option(help="Further formats, by comma: shp,parquet,fgb,geojson.")]
 
 
@@ -43,12 +44,17 @@ def run_config(
         file=find_config(config) if config else None,
         changes={
             "inputs": tuple(inputs),
-            "to": tuple(to.split(",")) if to else None,
+            "to": names(to),
             **read_bands(bands),
             **changes,
         },
         sets=sets or (),
     )
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """Turn a list by comma into names; None where nothing was given."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def read_bands(text: str | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What was asked for? Frozen settings, read from YAML, completed by flags, checked before any work starts."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,17 +93,22 @@ def resolve(kind: type[S], *, file: str | Path | None, changes: Mapping[str, Any
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping.
+    """Read a YAML mapping, or the settings in a run's manifest (JSON).
 
     Raises:
         ConfigError: the file is missing, is no YAML or holds no mapping.
     """
+    is_json = path.suffix == ".json"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text) if is_json else yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        kind = "JSON" if is_json else "YAML"
+        raise ConfigError(f"{path}: is no {kind}: {' '.join(str(error).split())}") from error
+    if is_json and isinstance(content, dict) and "config" in content:
+        content = content["config"]
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no settings (a mapping of names to values is needed)")
     return content
@@ -116,9 +122,9 @@ def configs_folder() -> Path:
 
 
 def find_config(name: str | Path, folder: str = "") -> Path:
-    """Return the file of a path or of a preset's name in `configs/<folder>`."""
+    """Return the file of a path (YAML, or a run's manifest) or of a preset's name in `configs/<folder>`."""
     path = Path(name)
-    if path.suffix in {".yaml", ".yml"}:
+    if path.suffix in {".yaml", ".yml", ".json"}:
         return path
     known = preset_names(folder)
     if str(name) not in known:

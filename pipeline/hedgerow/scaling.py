@@ -1,20 +1,21 @@
 """How do stored values become the network's [0, 1]? By one line per band, decided once per input, never per tile."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow.contracts import Source
-from hedgerow.errors import SourceError
-from hedgerow.geo.windows import Window
+from hedgerow.errors import ConfigError, SourceError
+from hedgerow.geo.windows import Window, grid
 from hedgerow.randomness import rng_for
 from hedgerow.records import Patch
 
 PERCENTILES = (0.5, 99.5)
 _SAMPLE_WINDOWS = 24
 _SAMPLE_PX = 256
+_ENOUGH_PX = _SAMPLE_PX**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,49 @@ class Scaling:
         return np.where(patch.valid, scaled, fill[:, None, None]).astype(np.float32)
 
 
+def constant_scaling(settings: Mapping[str, Sequence[float]], bands: Sequence[str]) -> Scaling:
+    """Return the scaling that settings {low: [...], high: [...]} name for the model's `bands`.
+
+    Raises:
+        ConfigError: other keys, another number of values than of bands, or high <= low.
+    """
+    if settings.keys() != {"low", "high"} or any(len(values) != len(bands) for values in settings.values()):
+        raise ConfigError(
+            f"scaling {dict(settings)}: give `low` and `high` with {len(bands)} values each, for {', '.join(bands)}"
+        )
+    try:
+        return Scaling(tuple(settings["low"]), tuple(settings["high"]))
+    except SourceError as error:
+        raise ConfigError(str(error)) from error
+
+
 def scaling_of(source: Source, seed: int) -> Scaling | None:
-    """Measure percentiles on a seeded sample of windows; None when the sample holds no valid pixel."""
-    pixels = [patch.data[:, patch.valid] for patch in map(source.read, sample_windows(source, seed))]
-    joined = np.concatenate(pixels, axis=1)
-    if joined.shape[1] == 0:
+    """Measure percentiles on a seeded sample of windows; None when the raster holds no valid pixel."""
+    pixels = _valid_pixels(source, sample_windows(source, seed), _SAMPLE_WINDOWS * _ENOUGH_PX)
+    if pixels.shape[1] < _ENOUGH_PX:  # mostly nodata: a few chance pixels, or none, do not speak for the rest
+        pixels = _valid_pixels(source, _shuffled_windows(source, seed), _ENOUGH_PX)
+    if pixels.shape[1] == 0:
         return None
-    low, high = np.percentile(joined.astype(np.float64), PERCENTILES, axis=1)
+    low, high = np.percentile(pixels.astype(np.float64), PERCENTILES, axis=1)
     flat = high <= low  # a band of one value: any span will do
     return Scaling(tuple(map(float, low)), tuple(map(float, np.where(flat, low + 1, high))))
+
+
+def _valid_pixels(source: Source, windows: Iterable[Window], enough_px: int) -> NDArray[np.generic]:
+    """Return the valid pixels (bands, n) of windows, read until there are enough."""
+    found, count = [], 0
+    for patch in map(source.read, windows):
+        found.append(patch.data[:, patch.valid])
+        count += found[-1].shape[1]
+        if count >= enough_px:
+            break
+    return np.concatenate(found, axis=1)
+
+
+def _shuffled_windows(source: Source, seed: int) -> Sequence[Window]:
+    """Return windows that cover a raster, in a seeded order."""
+    cells = [cell for _, cell in grid((source.geobox.shape[0], source.geobox.shape[1]), _SAMPLE_PX)]
+    return [cells[i] for i in rng_for(seed, "scaling", "everywhere").permutation(len(cells))]
 
 
 def sample_windows(source: Source, seed: int) -> Sequence[Window]:

@@ -204,8 +204,8 @@ def folded(model: SegmentationViT) -> SegmentationViT:
     state = {name: value for name, value in model.state_dict().items() if ".norm." not in name or "blocks" in name}
     for name, unit in model.named_modules():
         if isinstance(unit, ConvUnit) and isinstance(unit.norm, nn.BatchNorm2d):
-            unit = copy.deepcopy(unit).eval()
-            fused = nn.utils.fusion.fuse_conv_bn_eval(unit.conv, unit.norm)
+            conv, norm = copy.deepcopy(unit.conv).eval(), copy.deepcopy(unit.norm).eval()
+            fused = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
             state |= {f"{name}.conv.{key}": value for key, value in fused.state_dict().items()}
     plain.load_state_dict(state)
     return plain.eval()

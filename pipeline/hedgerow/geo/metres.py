@@ -51,9 +51,10 @@ def areas_and_perimeters_m(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return geodesic areas (m2, holes taken out) and perimeters (m, holes included) of polygons in `crs`."""
     degrees, geod = _degrees(geometries, crs)
-    measured = [geod.geometry_area_perimeter(shapely.orient_polygons(g)) for g in degrees]
-    pairs = np.asarray(measured, dtype=np.float64).reshape(-1, 2)
-    return np.abs(pairs[:, 0]), pairs[:, 1]
+    areas = [abs(geod.geometry_area_perimeter(shapely.orient_polygons(g))[0]) for g in degrees]
+    # pyproj's perimeter leaves out the holes (3.7): the boundary has them.
+    perimeters = [geod.geometry_length(boundary) for boundary in shapely.boundary(degrees)]
+    return np.asarray(areas, dtype=np.float64), np.asarray(perimeters, dtype=np.float64)
 
 
 def lengths_m(geometries: Sequence[Any] | NDArray[Any], crs: Any) -> NDArray[np.float64]:

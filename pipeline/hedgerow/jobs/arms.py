@@ -24,7 +24,7 @@ from hedgerow.records import ModelSpec, Tile
 from hedgerow.scaling import Scaling
 from hedgerow.stages.predict import framed
 
-_ENOUGH_VALID = 0.5  # of a tile, to calibrate on it
+_ENOUGH_VALID = (0.5, 1e-9)  # share of a tile, to calibrate on it: half; where no tile has that, any valid pixel
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,14 @@ def _prepared(
 
 def calibration_images(plan: Plan, scalings: Mapping[str, Scaling], count: int) -> list[Tensor]:
     """Return seeded tiles (bands, height, width) in [0, 1], as the network sees them, in turn from every scene."""
+    for enough in _ENOUGH_VALID:
+        images = _drawn(plan, scalings, count, enough)
+        if images:
+            return images
+    return []
+
+
+def _drawn(plan: Plan, scalings: Mapping[str, Scaling], count: int, enough: float) -> list[Tensor]:
     rng = rng_for(plan.config.seed, "calibration")
     queues = [
         [(scene, scene.tiles[i]) for i in rng.permutation(len(scene.tiles))]
@@ -117,14 +125,16 @@ def calibration_images(plan: Plan, scalings: Mapping[str, Scaling], count: int) 
     while len(images) < count and any(queues):
         for queue in queues:
             if queue and len(images) < count:
-                image = _image(*queue.pop(), scalings, plan.config.halo_px)
+                image = _image(*queue.pop(), scalings, plan.config.halo_px, enough)
                 images += [image] if image is not None else []
     return images
 
 
-def _image(scene: PlannedScene, tile: Tile, scalings: Mapping[str, Scaling], halo_px: int) -> Tensor | None:
+def _image(
+    scene: PlannedScene, tile: Tile, scalings: Mapping[str, Scaling], halo_px: int, enough: float
+) -> Tensor | None:
     patch = scene.source.read(tile.padded)
-    if patch.valid.mean() < _ENOUGH_VALID:
+    if patch.valid.mean() < enough:
         return None
     image = framed(scalings[scene.name].apply(patch), tile, halo_px)
     return scene.zoom.into(torch.from_numpy(np.ascontiguousarray(image))[None])[0]

@@ -10,17 +10,15 @@ from hedgerow.contracts import Progress, silent
 from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
 from hedgerow.jobs.arms import load_recipes
-from hedgerow.jobs.making import Made, make_maps, timed
+from hedgerow.jobs.making import Made, counted, make_maps, refuse_unknown_kinds, timed
 from hedgerow.jobs.measuring import FP32, Key, MeasureItem, MeasureScene, chosen_scorers, shared_out
-from hedgerow.jobs.outfolder import out_folder
+from hedgerow.jobs.outfolder import SCORES, TILES, out_folder
 from hedgerow.jobs.planning import plan
 from hedgerow.jobs.running import RunResult, refuse_if_nothing, result_of, write_manifest
 from hedgerow.records import Score
 from hedgerow.report.page import build_report
 from hedgerow.stages.measure import Measured, scores, tile_values
 from hedgerow.writers._tables import footprint, write_scores, write_tiles
-
-SCORES, TILES = "scores.json", "tiles.parquet"
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ def compare(
     out = Path(out)
     if FP32 not in map(arm_name, config.arms):
         config = config.model_copy(update={"arms": (FP32, *config.arms)})
+    refuse_unknown_kinds(config)
     recipes = load_recipes(config.arms)
     planned = plan(config)
     if config.truth is not None and all(scene.truth is None for scene in planned.scenes):
@@ -58,7 +57,7 @@ def compare(
             f"--truth {config.truth}: no input has truth there; for an input STEM it is STEM.gpkg or STEM_fields.gpkg"
         )
     with (
-        out_folder(out, config, overwrite=overwrite, resume=resume) as work,
+        out_folder(out, planned, recipes, overwrite=overwrite, resume=resume) as work,
         Graph(config.scheduler, config.workers) as graph,
     ):
         made = make_maps(planned, recipes, out, work, graph, progress)
@@ -79,13 +78,13 @@ def _measure(made: Made, graph: Graph, progress: Progress) -> dict[str, dict[Key
     items = shared_out([MeasureItem(s.name, arms, FP32, s.truth) for s in made.scenes()], graph.workers)
     task = MeasureScene(made.plan.config, made.out, {(m.scene, m.arm): m.regions for m in made.mapped})
     found: dict[str, dict[Key, Measured]] = {}
-    for done, (item, outcome) in enumerate(zip(items, graph.outcomes(task, items), strict=True), start=1):
+    tick = counted(progress, "measure", len(items))
+    for item, outcome in zip(items, graph.outcomes(task, items, tick=tick), strict=True):
         if outcome.error is not None:
             made.fail(item.scene, outcome.error)
             found.pop(item.scene, None)
         else:
             found.setdefault(item.scene, {}).update(outcome.result or {})
-        progress("measure", done, len(items))
     return found
 
 

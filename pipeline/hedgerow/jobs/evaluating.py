@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from torch import Tensor, nn
 
+from hedgerow.contracts import Metric
 from hedgerow.edges.views import Pair, View, view_of_mask
 from hedgerow.errors import ScoreError
+from hedgerow.geo.tiling import tile_geobox
 from hedgerow.geo.windows import whole
 from hedgerow.records import BORDER, Tally, Value
-from hedgerow.stages.measure import conclude, scorers
+from hedgerow.stages.measure import conclude, measure, scorers
 from hedgerow.stages.predict import probabilities_of
 from hedgerow.stages.zoom import Zoom
 
@@ -77,12 +80,7 @@ def _view(probabilities: NDArray[np.float32]) -> View:
     return view_of_mask(border, np.ones(border.shape, bool), _PIXEL_M)
 
 
-def _tallies(pair: Pair, metrics: Sequence[object]) -> dict[str, Tally]:
-    from odc.geo.geobox import GeoBox
-
-    from hedgerow.geo.tiling import tile_geobox
-    from hedgerow.stages.measure import measure
-
+def _tallies(pair: Pair, metrics: Sequence[Metric]) -> dict[str, Tally]:
     rows, cols = whole(pair.shape).shape
     geobox = GeoBox.from_bbox((0, 0, cols, rows), "EPSG:32631", shape=(rows, cols))
-    return measure(pair, metrics, tile_geobox(geobox, max(rows, cols), 0)).tallies()  # type: ignore[arg-type]
+    return measure(pair, metrics, tile_geobox(geobox, max(rows, cols), 0)).tallies()

@@ -56,7 +56,7 @@ def export(
         progress("export", done, len(errands))
         layers = read_layers(errand.source, layer=layer)
         if not overwrite:
-            _refuse_existing(errand.target, tuple(layers))
+            refuse_existing(errand.target, tuple(layers))
         made += writer.write_layers(reprojected(layers, dst_crs) if dst_crs else layers, errand.target)
     progress("export", len(errands), len(errands))
     return made
@@ -94,7 +94,8 @@ def _with_extension(path: Path, extension: str) -> Path:
     return path if path.suffix.lower() == extension else path.with_name(f"{path.name}{extension}")
 
 
-def _refuse_existing(target: Path, layers: tuple[str, ...]) -> None:
+def refuse_existing(target: Path, layers: tuple[str, ...]) -> None:
+    """Refuse to replace a file, or one of the files that a format of one layer makes out of its name."""
     per_layer = (target.with_name(f"{target.stem}_{layer}{target.suffix}") for layer in layers)
     there = [path for path in (target, *per_layer) if path.exists()]
     if there:

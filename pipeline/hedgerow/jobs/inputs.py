@@ -72,11 +72,14 @@ def find_scenes(inputs: Sequence[str], bands: Mapping[str, str] | None = None) -
     files: list[tuple[Path, Path]] = []
     for text in inputs:
         files += _expand(text)
-    passed_over = tuple(path for path, _ in files if _is_mask(path))
-    images = list(dict.fromkeys((path, top) for path, top in files if not _is_mask(path)))
+    tops = dict(reversed(files))  # each file once, named after the first input that holds it
+    unique = list(dict.fromkeys(path for path, _ in files))
+    passed_over = tuple(filter(_is_mask, unique))
+    images = [(path, tops[path]) for path in unique if not _is_mask(path)]
     if not images:
+        only = f" but {len(passed_over)} named as masks (*_mask*)" if passed_over else ""
         raise SourceError(
-            f"no raster in {', '.join(inputs)}: looked for {', '.join(sorted(RASTER_SUFFIXES)[:6])} and others"
+            f"no raster in {', '.join(inputs)}{only}: looked for {', '.join(sorted(RASTER_SUFFIXES)[:6])} and others"
         )
     named = _stacked(images, bands) if bands else [(_stem(path, top), path) for path, top in images]
     return Found(tuple(_unique(named)), passed_over)
@@ -86,18 +89,27 @@ def _expand(text: str) -> Iterator[tuple[Path, Path]]:
     """Yield (file, folder below which its name counts)."""
     path = Path(text)
     if path.is_dir():
-        yield from ((file, path) for file in sorted(path.rglob("*")) if _is_raster(file))
+        yield from ((file, path) for file in sorted(path.rglob("*")) if _is_raster(file) and not _is_hidden(file, path))
     elif path.is_file():
         yield path, path.parent
     else:
         matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207  (may be absolute)
         if not matches:
             raise ConfigError(f"{text}: there is no such file or folder, and no file matches it")
-        yield from ((file, file.parent) for file in matches if _is_raster(file))
+        for match in matches:
+            if match.is_dir():
+                yield from _expand(str(match))
+            elif _is_raster(match):
+                yield match, match.parent
 
 
 def _is_raster(path: Path) -> bool:
     return path.suffix.lower() in RASTER_SUFFIXES and path.is_file()
+
+
+def _is_hidden(path: Path, top: Path) -> bool:
+    """Say whether a file or a folder above it is hidden: what other systems leave there ('._a.tif') is no imagery."""
+    return any(part.startswith(".") for part in path.relative_to(top).parts)
 
 
 def _is_mask(path: Path) -> bool:

@@ -1,22 +1,28 @@
 """From a plan to maps on disk: scale, quantize, predict, map. What `run` and `compare` have in common."""
 
+import itertools
+import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from hedgerow.config import Recipe
+from hedgerow import registry
+from hedgerow.config import Recipe, RunConfig
 from hedgerow.contracts import Progress
-from hedgerow.errors import ConfigError, HedgerowError, SourceError
+from hedgerow.errors import ConfigError, HedgerowError
 from hedgerow.graph import Graph
 from hedgerow.jobs.arms import Arm, prepare
 from hedgerow.jobs.mapping import MapArm, MapItem, Mapped, TileTimes, predict_scene, probability_path
 from hedgerow.jobs.planning import Failure, Plan, PlannedScene
-from hedgerow.scaling import Scaling, scaling_of
+from hedgerow.records import ModelSpec
+from hedgerow.scaling import Scaling, constant_scaling, scaling_of
+from hedgerow.sources._collars import collar_warning
 
+_log = logging.getLogger(__name__)
 _LARGE_PX = 4 << 20  # from here on one map is spread over the workers, below it each worker makes whole maps
 
 
@@ -44,6 +50,30 @@ class Made:
         if all(failure.input != scene for failure in self.failures):
             self.failures.append(Failure(scene, str(error)))
 
+    def warn(self, scene: str, text: str) -> None:
+        """Note what a person should look at: in the log and, with the plan, in the manifest."""
+        _log.warning("%s: %s", scene, text)
+        noted = [replace(s, warnings=(*s.warnings, text)) if s.name == scene else s for s in self.plan.scenes]
+        self.plan = replace(self.plan, scenes=tuple(noted))
+
+
+def refuse_unknown_kinds(config: RunConfig) -> None:
+    """Look up every format, tracer and metric before any work, not when it is first needed.
+
+    Raises:
+        ConfigError: there is no such kind, or its settings are wrong.
+    """
+    for family, settings in (("writers", config.to), ("tracers", (config.tracer,)), ("metrics", config.metrics or ())):
+        for one in settings:
+            registry.configure(family, one)
+
+
+def counted(progress: Progress, stage: str, total: int) -> Callable[[], None]:
+    """Announce a stage and return what is to be called after each of its steps."""
+    done = itertools.count(1)
+    progress(stage, 0, total)
+    return lambda: progress(stage, next(done), total)
+
 
 def make_maps(
     plan: Plan, recipes: Mapping[str, Recipe], out: Path, work: Path, graph: Graph, progress: Progress
@@ -52,6 +82,8 @@ def make_maps(
     made = Made(plan, out, work, failures=list(plan.failures))
     with _timed(made, "scale"):
         _scale(made, progress)
+    if not made.scenes():
+        return made
     with _timed(made, "quantize"):
         device = _device(plan.config.device)
         threads = plan.config.threads or max(1, (os.cpu_count() or 1) // graph.workers)
@@ -66,59 +98,60 @@ def make_maps(
 
 
 def _scale(made: Made, progress: Progress) -> None:
-    fixed = made.plan.config.scaling
-    for done, planned in enumerate(made.plan.scenes, start=1):
+    config = made.plan.config
+    fixed = constant_scaling(config.scaling, made.plan.card.bands) if config.scaling else None
+    tick = counted(progress, "scale", len(made.plan.scenes))
+    for planned in made.plan.scenes:
         try:
-            measured = scaling_of(planned.source, made.plan.config.seed)
+            measured = scaling_of(planned.source, config.seed)
+            collar = collar_warning(planned.source)
+        except HedgerowError as error:
+            made.fail(planned.name, error)
+        else:
             if measured is not None:
-                made.scalings[planned.name] = Scaling(**fixed) if fixed else measured
-        except (HedgerowError, TypeError) as error:
-            made.fail(planned.name, error if isinstance(error, HedgerowError) else SourceError(f"scaling: {error}"))
-        progress("scale", done, len(made.plan.scenes))
+                made.scalings[planned.name] = fixed or measured
+            if collar is not None:
+                made.warn(planned.name, collar)
+        tick()
 
 
 def _predict(made: Made, graph: Graph, progress: Progress) -> None:
-    done, total = 0, sum(len(scene.tiles) for scene in made.scenes())
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        progress("predict", done, total)
-
-    for planned in made.scenes():
-        missing = [a.spec for a in made.arms if not probability_path(made.out, planned.name, a.name).is_file()]
+    todo = [(scene, models) for scene in made.scenes() if (models := _missing(made, scene))]
+    tick = counted(progress, "predict", sum(len(scene.tiles) for scene, _ in todo))
+    for planned, models in todo:
         try:
-            if missing:
-                predict_scene(
-                    planned, made.scalings[planned.name], missing, made.out,
-                    halo_px=made.plan.config.halo_px, graph=graph, times=made.times, tick=tick,
-                )  # fmt: skip
+            predict_scene(
+                planned, made.scalings[planned.name], models, made.out,
+                halo_px=made.plan.config.halo_px, graph=graph, times=made.times, tick=tick,
+            )  # fmt: skip
         except HedgerowError as error:
             made.fail(planned.name, error)
+
+
+def _missing(made: Made, planned: PlannedScene) -> list[ModelSpec]:
+    """Return the models whose probabilities an interrupted run has not left behind."""
+    return [arm.spec for arm in made.arms if not probability_path(made.out, planned.name, arm.name).is_file()]
 
 
 def _map(made: Made, graph: Graph, progress: Progress) -> None:
     task = MapArm(made.plan.config, made.out, made.work)
     scenes = made.scenes()
-    done, total = 0, len(scenes) * len(made.arms)
+    tick = counted(progress, "map", len(scenes) * len(made.arms))
     small = [(s, item) for s in scenes if not _large(s) for item in _items(s, made.arms)]
-    outcomes = zip(small, graph.outcomes(task, [item for _, item in small]), strict=True)
+    outcomes = zip(small, graph.outcomes(task, [item for _, item in small], tick=tick), strict=True)
     for (planned, _), outcome in outcomes:
         if outcome.error is not None:
             made.fail(planned.name, outcome.error)
         else:
             assert outcome.result is not None
             made.mapped.append(outcome.result)
-        done += 1
-        progress("map", done, total)
     for planned in filter(_large, scenes):
         for item in _items(planned, made.arms):
             try:
                 made.mapped.append(task.run(item, graph.each))
             except HedgerowError as error:
                 made.fail(planned.name, error)
-            done += 1
-            progress("map", done, total)
+            tick()
 
 
 def _items(planned: PlannedScene, arms: Sequence[Arm]) -> list[MapItem]:

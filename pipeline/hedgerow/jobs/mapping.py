@@ -62,11 +62,10 @@ def predict_scene(
             )
             for spec in models
         }
-        for predictions in graph.each(task, planned.tiles):
+        for predictions in graph.each(task, planned.tiles, tick=tick):
             for prediction in predictions:
                 rasters[prediction.arm].write(prediction.tile.core, prediction.as_bytes(), prediction.valid)
                 times.add(prediction.arm, prediction.seconds)
-            tick()
 
 
 @dataclass(frozen=True)

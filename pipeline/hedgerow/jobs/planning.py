@@ -15,6 +15,7 @@ from hedgerow.graph import Graph
 from hedgerow.jobs.inputs import Scene, find_scenes
 from hedgerow.models.store import ModelCard, locate, read_card
 from hedgerow.records import Tile
+from hedgerow.scaling import constant_scaling
 from hedgerow.sources._truth import find_truth, read_truth
 from hedgerow.stages.zoom import Zoom, zoom_for
 
@@ -100,6 +101,8 @@ def plan(config: RunConfig) -> Plan:
     """
     model = locate(config.model)
     card = read_card(model)
+    if config.scaling is not None:
+        constant_scaling(config.scaling, card.bands)  # refused here, before the work starts
     found = find_scenes(config.inputs, config.bands)
     planned: list[PlannedScene] = []
     failures: list[Failure] = []

@@ -8,7 +8,7 @@ from hedgerow.contracts import Progress, silent
 from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
 from hedgerow.jobs.arms import load_recipes
-from hedgerow.jobs.making import Made, make_maps
+from hedgerow.jobs.making import Made, make_maps, refuse_unknown_kinds
 from hedgerow.jobs.manifest import FILE, manifest
 from hedgerow.jobs.outfolder import out_folder
 from hedgerow.jobs.planning import Failure, plan
@@ -42,10 +42,11 @@ def run(
         HedgerowError: nothing could be done; inputs that fail beside others are in the result.
     """
     out = Path(out)
+    refuse_unknown_kinds(config)
     recipes = load_recipes(config.arms)
     planned = plan(config)
     with (
-        out_folder(out, config, overwrite=overwrite, resume=resume) as work,
+        out_folder(out, planned, recipes, overwrite=overwrite, resume=resume) as work,
         Graph(config.scheduler, config.workers) as graph,
     ):
         made = make_maps(planned, recipes, out, work, graph, progress)

@@ -12,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
+from pyproj import CRS
 from rasterio.errors import RasterioError
 
 from hedgerow import registry
@@ -25,7 +26,7 @@ from hedgerow.jobs.inputs import RASTER_SUFFIXES
 from hedgerow.jobs.tracing import read_labels
 from hedgerow.records import OTHER, Regions, Score
 from hedgerow.sources._truth import read_truth
-from hedgerow.sources._vectors import polygon_layers
+from hedgerow.sources._vectors import polygon_layers, transformed
 from hedgerow.stages.label import label_array, label_scene
 from hedgerow.stages.measure import Measured, measure, scorers, scores
 from hedgerow.writers._probability import ProbabilityFile
@@ -37,6 +38,7 @@ AGAINST, ARM = "reference", "candidate"
 _VECTOR_SUFFIXES = frozenset([".gpkg", ".shp", ".geojson", ".json", ".fgb", ".parquet", ".geoparquet"])
 _TILE_PX = 512
 _LARGEST_SIDE_PX = 20_000
+_WGS84 = CRS.from_epsg(4326)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def score(
     out: Path | None = None,
     gsd_m: float | None = None,
     tile_px: int = _TILE_PX,
+    overwrite: bool = False,
 ) -> list[Score]:
     """Return every score of a candidate map against a reference map.
 
@@ -81,11 +84,15 @@ def score(
         out: folder that gets `scores.json`.
         gsd_m: grid for two vector files, metres per pixel.
         tile_px: tiles of the sums; no pooled score depends on it.
+        overwrite: whether `scores.json` may be replaced.
 
     Raises:
+        ConfigError: a file that does not exist, one that may not be replaced, or vectors without a grid.
         ScoreError: grids that differ, nothing in common, folders without a common stem.
         SourceError: a file that cannot be read as a map.
     """
+    if out is not None and (out / "scores.json").exists() and not overwrite:
+        raise ConfigError(f"{out / 'scores.json'}: exists already; choose another folder or pass --overwrite")
     pairs = _pairs(Path(candidate), Path(reference))
     chosen = scorers()
     measured: dict[str | None, Measured] = {}
@@ -136,11 +143,21 @@ def _metric_grid(paths: Sequence[Path], gsd_m: float | None) -> GeoBox:
     if gsd_m is None:
         raise ConfigError(f"{paths[0].name} and {paths[1].name} are vectors: give their grid with --gsd METRES")
     boxes = np.asarray([layer.degrees for path in paths for layer in polygon_layers(path)[0]])
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    if not len(boxes):
+        raise ScoreError(f"{paths[0]} and {paths[1]} hold no polygon: there is nothing to compare")
     (west, south), (east, north) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    around = BoundingBox(west, south, east, north, "EPSG:4326").to_crs("utm").buffered(2 * gsd_m)
+    plane = _utm((west + east) / 2, (south + north) / 2)
+    around = BoundingBox(*transformed((west, south, east, north), _WGS84, plane), plane.to_wkt()).buffered(2 * gsd_m)
     if max(around.span_x, around.span_y) / gsd_m > _LARGEST_SIDE_PX:
         raise ConfigError(f"--gsd {gsd_m:g}: the grid would be wider than {_LARGEST_SIDE_PX} px; give a coarser one")
     return GeoBox.from_bbox(around, resolution=gsd_m)
+
+
+def _utm(longitude: float, latitude: float) -> CRS:
+    """Return the UTM zone of a place."""
+    zone = min(60, int((longitude + 180) // 6) + 1)
+    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
 
 
 def _load(path: Path, geobox: GeoBox) -> Loaded:

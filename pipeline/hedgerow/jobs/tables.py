@@ -1,14 +1,20 @@
 """What does a comparison say in one table, and does it pass its gates?"""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hedgerow.config import RunConfig
 from hedgerow.errors import ConfigError, SourceError
 from hedgerow.jobs.manifest import FILE
+from hedgerow.jobs.measuring import FP32, chosen_scorers
+from hedgerow.jobs.outfolder import SCORES
 from hedgerow.records import Score
+from hedgerow.registry import unknown
+from hedgerow.stages.measure import conclude
 
 COLUMNS = (
     "erqa__fp32", "corner_retention__fp32", "continuity__fp32", "erq_boundary__fp32", "spatial_quality__fp32",
@@ -25,7 +31,7 @@ def arm_table(out: Path) -> list[dict[str, Any]]:
     """
     try:
         run = json.loads((out / FILE).read_text(encoding="utf-8"))
-        scores = json.loads((out / "scores.json").read_text(encoding="utf-8"))["scores"]
+        scores = json.loads((out / SCORES).read_text(encoding="utf-8"))["scores"]
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(f"{out}: holds no finished comparison ({error})") from error
     pooled = {
@@ -53,30 +59,40 @@ class Gates:
     lowest: tuple[tuple[str, float], ...]
 
     def missed(self, scores: Sequence[Score]) -> list[str]:
-        """Return one line for each arm below a gate (pooled, all borders)."""
-        pooled = [s for s in scores if s.input is None and s.layer == "all" and s.against == "fp32"]
-        unknown = {name for name, _ in self.lowest} - {s.metric for s in pooled}
-        if unknown:
-            raise ConfigError(f"--fail-below {', '.join(sorted(unknown))}: no such score was measured")
+        """Return one line for each arm below a gate (pooled, all borders).
+
+        A score that FP32 has of itself and an arm has not is not met; one that not even FP32 has does not apply.
+        """
+        pooled = [s for s in scores if s.input is None and s.layer == "all" and s.against == FP32]
+        applies = {s.metric for s in pooled if s.arm == FP32 and s.value is not None}
         return [
-            f"{s.arm} {s.metric} {s.value:.4f} < {value}"
+            f"{s.arm} {s.metric} {s.flag if s.value is None else f'{s.value:.4f} < {value}'}"
             for name, value in self.lowest
             for s in pooled
-            if s.metric == name and s.value is not None and s.value < value
+            if s.metric == name and name in applies and (s.value is None or s.value < value)
         ]
 
 
-def gates(texts: Iterable[str]) -> Gates:
-    """Read `SCORE=VALUE` assignments.
+def gates(texts: Iterable[str], config: RunConfig) -> Gates:
+    """Read `SCORE=VALUE` assignments, before any work is done.
 
     Raises:
-        ConfigError: one that is none.
+        ConfigError: one that is none, or a score that the run does not measure.
     """
-    lowest = []
-    for text in texts:
-        name, _, number = text.partition("=")
-        try:
-            lowest.append((name, float(number)))
-        except ValueError as error:
-            raise ConfigError(f"--fail-below {text}: write it as erq_boundary=0.9") from error
+    lowest = [_gate(text) for text in texts]
+    known = tuple(sorted(conclude({}, chosen_scorers(config)))) if lowest else ()
+    for name, _ in lowest:
+        if name not in known:
+            raise ConfigError(f"--fail-below: {unknown('score', name, known)}")
     return Gates(tuple(lowest))
+
+
+def _gate(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ConfigError(f"--fail-below {text}: write it as erq_boundary=0.9")
+    return name.strip(), value

@@ -13,9 +13,11 @@ from rasterio.errors import RasterioError
 
 from hedgerow import registry
 from hedgerow.errors import ConfigError, GeometryError, SourceError
+from hedgerow.jobs.exporting import refuse_existing
 from hedgerow.records import CLASSES, FieldMap
 from hedgerow.stages.label import label_scene
 from hedgerow.stages.trace import TILE_PX, trace_labels, trace_scene
+from hedgerow.writers._layers import COLUMNS, layers_of
 from hedgerow.writers._probability import ProbabilityFile
 
 KINDS = ("labels", "classes", "probability")
@@ -46,6 +48,7 @@ def trace_file(
     min_area_m2: float = 0.0,
     min_hole_m2: float = 0.0,
     tracer: str = "arcs",
+    layer: str | None = None,
     overwrite: bool = False,
 ) -> Sequence[Path]:
     """Trace a raster file and write the map in the format of `out`'s extension.
@@ -56,15 +59,18 @@ def trace_file(
         kind: labels, classes or probability; None: from the HEDGEROW tag, else labels.
         tile_px, simplify_m, min_area_m2, min_hole_m2: as in `trace`.
         tracer: how pixels of a probability raster become regions ('arcs', the default, takes watershed for them).
-        overwrite: whether `out` may be replaced.
+        layer: only this layer, `fields` or `borders`; a format of one layer otherwise gets `OUT_fields.EXT` and
+            `OUT_borders.EXT`.
+        overwrite: whether files that are there may be replaced.
 
     Raises:
         ConfigError: an unknown kind or format, or a file that exists.
         SourceError: the raster cannot be read as what it is said to be.
     """
     writer = _writer_for(out)
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: exists already; choose another file or pass --overwrite")
+    wanted = _layers(layer)
+    if not overwrite:
+        refuse_existing(out, wanted)
     options: dict[str, Any] = {
         "tile_px": tile_px, "simplify_m": simplify_m, "min_area_m2": min_area_m2, "min_hole_m2": min_hole_m2,
         "source": str(raster),
@@ -77,8 +83,15 @@ def trace_file(
     else:
         labels, valid, geobox = read_labels(raster)
         field_map = trace_labels(labels, geobox, valid=valid, **options)
-    files: Sequence[Path] = writer.write(field_map, out)
+    layers = layers_of(field_map)
+    files: Sequence[Path] = writer.write_layers({name: layers[name] for name in wanted}, out)
     return files
+
+
+def _layers(layer: str | None) -> tuple[str, ...]:
+    if layer is not None and layer not in COLUMNS:
+        raise ConfigError(registry.unknown("layer", layer, tuple(COLUMNS)))
+    return tuple(COLUMNS) if layer is None else (layer,)
 
 
 def read_labels(path: Path) -> tuple[NDArray[np.int32], NDArray[np.bool_], GeoBox]:

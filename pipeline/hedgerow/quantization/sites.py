@@ -105,12 +105,12 @@ def quantized_copy(model: nn.Module, plan: SitePlan) -> nn.Module:
 
     The weight grid spans the largest magnitude of each channel (or tensor).
     """
-    twin = copy.deepcopy(model).eval()
+    twin = copy.deepcopy(model)
     for name, layer_plan in plan.layers.items():
         _replace(twin, name, QuantizedLayer(_layer(twin, name), layer_plan))
     for name, spec in plan.taps.items():
         _replace(twin, name, FakeQuantize(spec))
-    return twin.requires_grad_(False)
+    return twin.eval().requires_grad_(False)
 
 
 def activation_grids(model: nn.Module, plan: SitePlan) -> dict[str, FakeQuantize]:
@@ -130,9 +130,9 @@ def activation_grids(model: nn.Module, plan: SitePlan) -> dict[str, FakeQuantize
 def set_activation_grids(model: nn.Module, plan: SitePlan, grids: Mapping[str, nn.Module]) -> None:
     """Put other grids (learnable or learned ones) in the places of `activation_grids`."""
     for name in plan.layers:
-        model.get_submodule(name).input_grid = grids[name]
+        model.get_submodule(name).input_grid = grids[name].train(model.training)
     for name in plan.taps:
-        _replace(model, name, grids[name])
+        _replace(model, name, grids[name].train(model.training))
 
 
 def _weight_codes(weight: Tensor, spec: QSpec) -> tuple[Tensor, Tensor]:

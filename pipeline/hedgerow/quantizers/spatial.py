@@ -6,9 +6,10 @@ learns every activation's scale and zero-point by gradient descent on a mimickin
     sum over layers of  mean(w_hw (A_fp32 - A_q)^2) + lambda_corner err(corner tokens) + lambda_edge err(edge tokens)
     w_hw = 1 + beta (E / mean(E)),   E = sqrt(sum_c (dx A_c)^2 + (dy A_c)^2)
 
-where E is taken from the LayerNorm-ed FP32 tokens on their grid, and corner and edge tokens are those that hold a
-Harris corner or a border pixel of the teacher's border map. With beta = lambda = 0 it is plain mimicking: the control.
-Layers are the transformer blocks and, because borders are drawn there, the decoder's steps. (simulated)
+where A are LayerNorm-ed tokens on their grid (so that layers of large and small values count alike), E is taken from
+the FP32 ones, and corner and edge tokens are those that hold a Harris corner or a border pixel of the teacher's border
+map. With beta = lambda = 0 it is plain mimicking: the control. Layers are the transformer blocks and, because borders
+are drawn there, the decoder's steps. (simulated)
 """
 
 from collections.abc import Sequence
@@ -41,11 +42,13 @@ class Config(BitRule):
     beta: float = Field(1.0, ge=0)
     lambda_corner: float = Field(0.5, ge=0)
     lambda_edge: float = Field(0.5, ge=0)
-    steps: int = Field(64, ge=1)
-    crop_px: int = Field(256, ge=32)
-    lr: float = Field(5e-3, gt=0)
+    steps: int = Field(96, ge=1)
+    batch: int = Field(1, ge=1)
+    """Crops per step."""
+    crop_px: int = Field(192, ge=32)
+    lr: float = Field(3e-3, gt=0)
     """Of the logarithm of scales; zero-points move by `lr` times their number of codes."""
-    percentile: float = Field(99.9, gt=50, le=100)
+    percentile: float = Field(99.99, gt=50, le=100)
     """Where the grids start."""
     seed: int = 0
 
@@ -82,10 +85,11 @@ class Spatial:
             if step == round(_SNAP_SHARE * self.config.steps):
                 for grid in grids:
                     grid.snap()
-            crop = _crop(images[int(rng.integers(len(images)))], self.config.crop_px, rng)
-            loss = self.loss(*_both(teacher, student, crop[None]))
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            for number in rng.integers(len(images), size=self.config.batch):
+                crop = _crop(images[int(number)], self.config.crop_px, rng)
+                loss = self.loss(*_both(teacher, student, crop[None])) / self.config.batch
+                loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
 
@@ -116,15 +120,15 @@ class Seen:
     """What one pass through a network showed: layer outputs (channels, rows, cols), border probability (h, w)."""
 
     layers: list[Tensor]
+    """LayerNorm-ed over channels."""
     border: Tensor
 
 
 def relative_edges(tokens: Tensor) -> Tensor:
-    """Return the edge magnitude (rows, cols) of LayerNorm-ed tokens (channels, rows, cols) over its mean."""
-    normed = F.layer_norm(tokens.permute(1, 2, 0), (tokens.shape[0],))
-    across = F.pad((normed[:, 2:] - normed[:, :-2]) / 2, (0, 0, 1, 1))
-    down = F.pad((normed[2:] - normed[:-2]) / 2, (0, 0, 0, 0, 1, 1))
-    magnitude = (across.square() + down.square()).sum(dim=2).sqrt()
+    """Return the edge magnitude (rows, cols) of tokens (channels, rows, cols) over its mean."""
+    across = F.pad((tokens[..., 2:] - tokens[..., :-2]) / 2, (1, 1))
+    down = F.pad((tokens[:, 2:] - tokens[:, :-2]) / 2, (0, 0, 1, 1))
+    magnitude = (across.square() + down.square()).sum(dim=0).sqrt()
     return magnitude / magnitude.mean().clamp(min=1e-12)
 
 
@@ -168,11 +172,13 @@ def _mimicked(model: nn.Module) -> list[nn.Module]:
 
 
 def _as_grid(x: Tensor, image_shape: torch.Size, patch_px: int) -> Tensor:
-    """Return (channels, rows, cols) of a feature map, or of tokens (1, tokens, channels) without their registers."""
-    if x.ndim == 4:
-        return x[0]
+    """Return a feature map, or tokens (1, tokens, channels) without registers, LayerNorm-ed: (channels, rows, cols)."""
     rows, cols = -(-image_shape[0] // patch_px), -(-image_shape[1] // patch_px)
-    return x[0, x.shape[1] - rows * cols :].T.reshape(-1, rows, cols)
+    if x.ndim == 4:
+        rows, cols = x.shape[2], x.shape[3]
+        x = x.flatten(2).transpose(1, 2)
+    normed = F.layer_norm(x[0, x.shape[1] - rows * cols :], (x.shape[2],))
+    return normed.T.reshape(-1, rows, cols)
 
 
 def _crop(image: Tensor, side: int, rng: np.random.Generator) -> Tensor:

@@ -27,7 +27,6 @@ from hedgerow.records import Patch
 
 # TRUE: look for each sidecar (.aux.xml, world file, .msk, .hdr) by its name, but do not list a folder of thousands.
 _GDAL_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE", "GDAL_CACHEMAX": 128}
-_OPAQUE = 128  # alpha from here on is ground, below it is collar
 _SAME_ORIGIN_PX = 0.01
 _HANDLES_PER_THREAD = 16
 _ROLE_WORDS = {
@@ -82,17 +81,17 @@ class RasterSource:
             data = np.concatenate([self._bands_of(path, window) for path in self.paths])
             valid = self._valid_values(data)
             for path in self.masked:
-                valid &= self._open(path).read_masks(1, window=_rasterio_window(window)) >= _OPAQUE
+                valid &= self._open(path).read_masks(1, window=_rasterio_window(window)) > 0
             for path, index in self.alphas:
-                valid &= self._open(path).read(index, window=_rasterio_window(window)) >= self._opaque(path, index)
+                valid &= self._open(path).read(index, window=_rasterio_window(window)) > self._half_opaque(path, index)
         except (RasterioError, OSError) as error:
             raise SourceError(f"{self.paths[0]}: cannot read {window}: {error}. Is the file whole?") from error
         return Patch(np.where(valid, data, data.dtype.type(0)), valid)
 
     def _bands_of(self, path: Path, window: Window) -> NDArray[Any]:
-        indexes = [index for other, index in self.places if other == path]
-        pixels: NDArray[Any] = self._open(path).read(indexes, window=_rasterio_window(window), out_dtype=self.dtype)
-        return pixels
+        file, at = self._open(path), _rasterio_window(window)
+        # One by one: rasterio reads bands of mixed types (of a .vrt) in no other way, and it is as fast.
+        return np.stack([file.read(index, window=at) for other, index in self.places if other == path])
 
     def _valid_values(self, data: NDArray[Any]) -> NDArray[np.bool_]:
         """Combine the nodata values of all bands.
@@ -108,9 +107,10 @@ class RasterSource:
         usable: NDArray[np.bool_] = valid & ~missing.all(axis=0) & ~missing[impossible].any(axis=0)
         return usable
 
-    def _opaque(self, path: Path, index: int) -> float:
+    def _half_opaque(self, path: Path, index: int) -> float:
+        """Alpha beyond this is ground, below it is collar."""
         dtype = np.dtype(self._open(path).dtypes[index - 1])
-        return _OPAQUE / 255 * (np.iinfo(dtype).max if dtype.kind in "iu" else 1.0)
+        return 0.5 * (np.iinfo(dtype).max if dtype.kind in "iu" else 1)
 
     def _open(self, path: Path) -> Any:
         return _open_in_thread(path)
@@ -155,12 +155,15 @@ class _Header:
 
 def _header(path: Path) -> _Header:
     try:
-        with warnings.catch_warnings(), rasterio.Env(**_GDAL_OPTIONS), rasterio.open(path) as dataset:
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # an error of ours says it better
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),  # our error says it better
+            rasterio.Env(**_GDAL_OPTIONS),
+            rasterio.open(path) as dataset,
+        ):
             _refuse_unplaced(path, dataset)
             return _Header(
                 path=path,
-                geobox=GeoBox(dataset.shape, dataset.transform, dataset.crs),
+                geobox=GeoBox(dataset.shape, dataset.transform, dataset.crs.to_string()),  # 'EPSG:...' where it is one
                 count=dataset.count,
                 dtypes=dataset.dtypes,
                 nodata=dataset.nodatavals,
@@ -213,9 +216,13 @@ def _within(config: Config, header: _Header) -> tuple[tuple[Path, int], ...]:
     missing = [role for role in config.bands if role not in roles]
     if missing:
         known = ", ".join(f"{i + 1}={role or '?'}" for i, role in enumerate(roles))
+        if header.count < len(config.bands):
+            patterns = ",".join(f"{role}=PATTERN" for role in config.bands)
+            fix = f"if its other bands are files of their own, join them with --bands {patterns}"
+        else:
+            fix = "name all bands as stored, first to last, with --bands or as `stored_bands` in the config ('-': skip)"
         raise SourceError(
-            f"{header.path}: has {header.count} band(s) [{known}], but the model needs {', '.join(config.bands)}: "
-            f"name the stored bands in the config (source.stored_bands) or with --bands {','.join(config.bands)}"
+            f"{header.path}: has {header.count} band(s) [{known}], but the model needs {', '.join(config.bands)}: {fix}"
         )
     return tuple((header.path, roles.index(role) + 1) for role in config.bands)
 

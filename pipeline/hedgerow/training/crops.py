@@ -21,7 +21,7 @@ def draw_crop(
 def crop_at(
     scene: LabelledScene, crop_px: int, zoom: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Cut a window at a random place and resample it to `crop_px`; beyond the scene's frame nothing is known."""
+    """Cut a window at a random place and resample it to `crop_px`; beyond what the scene knows, any class may be."""
     side = round(crop_px / zoom)
     rows, cols = scene.valid.shape
     y0 = int(rng.integers(min(0, rows - side), max(0, rows - side) + 1))
@@ -30,7 +30,7 @@ def crop_at(
     top, left = max(-y0, 0), max(-x0, 0)
     bottom, right = side - top - (inside[0].stop - inside[0].start), side - left - (inside[1].stop - inside[1].start)
     image = np.pad(scene.image[:, *inside], ((0, 0), (top, bottom), (left, right)), mode="reflect")
-    known = np.pad(scene.valid[inside], ((top, bottom), (left, right)))
+    known = np.pad(scene.known[inside], ((top, bottom), (left, right)))
     transform = scene.transform @ Affine.translation(x0, y0) @ Affine.scale(side / crop_px)
     allowed = scene.targets(transform, (crop_px, crop_px))
     allowed[resized(known.astype(np.float32)[None], crop_px)[0] < 0.5] = ANY

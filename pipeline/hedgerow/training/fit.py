@@ -15,7 +15,7 @@ from hedgerow.contracts import Progress, silent
 from hedgerow.errors import ModelError
 from hedgerow.randomness import integer_seed, rng_for
 from hedgerow.training.crops import draw_crop
-from hedgerow.training.judge import judge
+from hedgerow.training.judge import Loss, judge
 from hedgerow.training.plan import FolderData, SyntheticData, TrainConfig
 from hedgerow.training.scenes import LabelledScene, load_scenes
 
@@ -49,8 +49,7 @@ def fit(
         ModelError: the loss is no longer finite.
     """
     started = time.monotonic()
-    torch.manual_seed(integer_seed(config.seed, "weights"))
-    model: nn.Module = registry.build("backbones", config.backbone)
+    model = _fresh(config)
     scenes = _load_all(config.data, config, progress)
     held_out = _held_out_batches(config)
     losses = [(registry.build("losses", term.loss), term.weight) for term in config.losses]
@@ -101,10 +100,17 @@ class WeightAverage:
                 mean.copy_(value)
 
 
+def _fresh(config: TrainConfig) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # the caller's own stream stays where it is
+        torch.manual_seed(integer_seed(config.seed, "weights"))
+        model: nn.Module = registry.build("backbones", config.backbone)
+    return model
+
+
 def _step(
     model: nn.Module,
     batch: Batch,
-    losses: Sequence[tuple[nn.Module, float]],
+    losses: Sequence[tuple[Loss, float]],
     optimizer: torch.optim.Optimizer,
     rate: float,
     config: TrainConfig,
@@ -158,6 +164,7 @@ def _held_out_batches(config: TrainConfig) -> Mapping[str, list[Batch]]:
             draw_crop(scenes[k % len(scenes)], config.crop_px, rng) for k in range(_HELD_OUT_BATCHES * config.batch)
         ]
         name = entry.kind if isinstance(entry, SyntheticData) else entry.path.name
+        name = f"{name}_{i}" if name in out else name
         out[name] = [_stacked(crops[k : k + config.batch]) for k in range(0, len(crops), config.batch)]
     return out
 

@@ -1,6 +1,6 @@
 """How good is the network so far? A quick look at held-out crops; the model card's scores come from `compare`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +10,13 @@ from hedgerow.records import BORDER, FIELD
 
 _TOLERANCE_PX = 2
 
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits (n, classes, height, width) and sets of classes (n, height, width) to one number."""
+
 
 @torch.inference_mode()
 def judge(
-    model: nn.Module, held_out: Mapping[str, Sequence[tuple[Tensor, Tensor]]], losses: Sequence[tuple[nn.Module, float]]
+    model: nn.Module, held_out: Mapping[str, Sequence[tuple[Tensor, Tensor]]], losses: Sequence[tuple[Loss, float]]
 ) -> dict[str, float]:
     """Return, for each held-out set, the loss, the IoU of `field` and the F-measure of `border` (2 px)."""
     model.eval()

@@ -1,8 +1,10 @@
 """What does the network learn from? Scenes in memory: scaled pixels, and the polygons that are known of them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import rasterio.features
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from hedgerow import registry
 from hedgerow.errors import SourceError
@@ -23,6 +25,8 @@ from hedgerow.training.plan import FolderData, SyntheticData
 
 ANY = (1 << len(CLASSES)) - 1
 """The set of all classes: nothing is known of a pixel."""
+
+_STRIP_PX = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class LabelledScene:
     """Set of classes that a pixel outside every polygon may have."""
     zoom: tuple[float, float]
 
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the truth can be trusted: not within 2 network px of nodata or frame, where it just ends."""
+        strip = math.ceil(_STRIP_PX / self.zoom[0])
+        return np.asarray(minimum_filter(self.valid, 2 * strip + 1, mode="constant", cval=0))
+
     def targets(self, transform: Affine, shape: tuple[int, int]) -> NDArray[np.uint8]:
         """Burn the sets of possible classes onto a grid: polygons, then their borders, 3 px wide."""
         shapes = [(p, 1 << int(c)) for p, c in zip(self.polygons, self.classes, strict=True)]
@@ -48,8 +58,13 @@ class LabelledScene:
         sets = rasterio.features.rasterize(
             shapes, out_shape=shape, transform=transform, fill=self.unlabelled, dtype="uint8"
         )
-        lines = rasterio.features.rasterize(shapely.boundary(self.polygons), out_shape=shape, transform=transform)
-        return np.where(maximum_filter(lines, 3) > 0, np.uint8(1 << BORDER), sets)
+        lines = rasterio.features.rasterize(  # 1 px more on every side: a border just outside reaches in
+            shapely.boundary(self.polygons),
+            out_shape=(shape[0] + 2, shape[1] + 2),
+            transform=transform @ Affine.translation(-1, -1),
+        )
+        near = maximum_filter(lines, 3)[1:-1, 1:-1] > 0
+        return np.where(near, np.uint8(1 << BORDER), sets)
 
 
 def load_scenes(data: SyntheticData | FolderData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:

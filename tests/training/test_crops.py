@@ -1,0 +1,190 @@
+"""Training samples: sets and 3 px borders where they belong, nothing claimed where nothing is known."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+
+from hedgerow.errors import SourceError
+from hedgerow.records import BORDER, FIELD, FOREST, OTHER
+from hedgerow.training import crops
+from hedgerow.training.crops import crop_at, draw_crop, resized
+from hedgerow.training.plan import FolderData, SyntheticData
+from hedgerow.training.scenes import ANY, LabelledScene, load_scenes
+
+SceneOf = Callable[..., LabelledScene]
+BANDS = ("red", "green", "blue")
+_O, _F, _W, _B = 1 << OTHER, 1 << FIELD, 1 << FOREST, 1 << BORDER
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def square(side: int, border: slice, inside: slice) -> np.ndarray:
+    """Sets of a map with one field: `border` spans it with its border, `inside` without."""
+    sets = np.full((side, side), _O, np.uint8)
+    sets[border, border] = _B
+    sets[inside, inside] = _F
+    return sets
+
+
+def test_sets_and_3_px_borders_lie_where_the_polygon_is(scene_of: SceneOf) -> None:
+    """The edge runs through pixels 12 and 30: border is 11..13 and 29..31, field 14..28."""
+    scene = scene_of()
+    got = scene.targets(scene.transform, (48, 48))
+    np.testing.assert_array_equal(got, square(48, slice(11, 32), slice(14, 29)))
+
+
+def test_the_border_is_3_px_wide_at_any_zoom(scene_of: SceneOf) -> None:
+    """At half the resolution the edge at 13 and 31 runs through network pixels 6 and 15 of 24."""
+    scene = scene_of(polygons=np.asarray([shapely.box(13, 13, 31, 31)], object), zoom=(0.5, 0.5))
+    _, got = crop_at(scene, 24, 0.5, rng())
+    want = square(24, slice(5, 17), slice(8, 14))
+    strip = math.ceil(4 / 2)  # 2 network px are 4 stored ones
+    np.testing.assert_array_equal(got[strip:-strip, strip:-strip], want[strip:-strip, strip:-strip])
+
+
+def test_a_border_between_two_parcels_belongs_to_neither(scene_of: SceneOf) -> None:
+    boxes = [shapely.box(-20, -20, 24.5, 70), shapely.box(24.5, -20, 70, 70)]
+    scene = scene_of(polygons=np.asarray(boxes, object), classes=np.asarray([FIELD, FOREST], np.uint8))
+    row = scene.targets(scene.transform, (48, 48))[20]
+    assert row.tolist() == [_F] * 23 + [_B] * 3 + [_W] * 22
+
+
+def test_without_polygons_the_rest_is_everywhere(scene_of: SceneOf) -> None:
+    scene = scene_of(polygons=np.zeros(0, object), classes=np.zeros(0, np.uint8), unlabelled=_O | _B)
+    assert (scene.targets(scene.transform, (8, 8)) == _O | _B).all()
+
+
+def test_beyond_the_frame_nothing_is_known(scene_of: SceneOf) -> None:
+    """A crop of 64 px holds the whole scene of 48: its frame lies somewhere inside, and 2 px along it are unknown."""
+    for seed in range(5):
+        image, got = crop_at(scene_of(unlabelled=_O), 64, 1.0, rng(seed))
+        rows, cols = np.nonzero(got != ANY)
+        assert (np.ptp(rows), np.ptp(cols)) == (43, 43)  # 48 less 2 at either side
+        known = got[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
+        np.testing.assert_array_equal(known, square(48, slice(11, 32), slice(14, 29))[2:-2, 2:-2])
+        assert image.shape == (3, 64, 64)
+
+
+def test_truth_that_ends_at_the_frame_or_at_nodata_makes_no_border(scene_of: SceneOf) -> None:
+    """Who draws fields on an image ends them where it ends: those edges must not be learned."""
+    valid = np.ones((48, 48), bool)
+    valid[:, 40:] = False
+    scene = scene_of(polygons=np.asarray([shapely.box(0, 0, 40, 48)], object), valid=valid)
+    _, got = crop_at(scene, 48, 1.0, rng())
+    assert set(np.unique(got)) == {_F, ANY}
+    assert (got[2:-2, 2:38] == _F).all()
+    assert (got[:, 38:] == ANY).all()
+
+
+def test_a_crop_inside_the_scene_is_the_window_of_the_scene(scene_of: SceneOf) -> None:
+    """Every pixel has a value of its own, so that the first one tells where the crop was taken."""
+    image = np.arange(48 * 48, dtype=np.float32).reshape(1, 48, 48)
+    scene = scene_of(image=image)
+    whole = np.where(scene.known, scene.targets(scene.transform, (48, 48)), ANY)
+    for seed in range(8):
+        got, sets = crop_at(scene, 16, 1.0, rng(seed))
+        y, x = divmod(int(got[0, 0, 0]), 48)
+        np.testing.assert_array_equal(got, image[:, y : y + 16, x : x + 16])
+        np.testing.assert_array_equal(sets, whole[y : y + 16, x : x + 16])
+
+
+def test_pixels_and_sets_turn_together() -> None:
+    """A map whose image shows its sets keeps showing them; all 8 symmetries of the square come up."""
+    sets = np.asarray([[1, 2], [4, 8]], np.uint8)
+    seen = set()
+    for seed in range(100):
+        image, turned = crops._turned(sets[None].astype(np.float32), sets, rng(seed))
+        np.testing.assert_array_equal(image[0], turned)
+        seen.add(turned.tobytes())
+    assert len(seen) == 8
+
+
+def test_light_stays_within_bounds_and_does_change() -> None:
+    image = np.stack([np.zeros((20, 20)), np.ones((20, 20)), rng().random((20, 20))]).astype(np.float32)
+    seen = [crops._weathered(image, rng(seed)) for seed in range(60)]
+    for out in seen:
+        assert (out.shape, out.dtype) == (image.shape, np.float32)
+        assert np.isfinite(out).all()
+        assert out.min() >= 0
+        assert out.max() <= 1
+    shift = np.asarray([float((out[2] - image[2]).mean()) for out in seen])
+    assert 0.02 < shift.std() < 0.2  # it matters, and the scene can still be seen
+    assert np.median([np.corrcoef(out[2].ravel(), image[2].ravel())[0, 1] for out in seen]) > 0.9
+
+
+def test_the_same_stream_draws_the_same_crop(scene_of: SceneOf) -> None:
+    one, two, other = (draw_crop(scene_of(zoom=(0.5, 2.0)), 32, rng(seed)) for seed in (4, 4, 5))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(one[0], other[0])
+    assert one[0].shape == (3, 32, 32)
+    assert one[1].shape == (32, 32)
+
+
+def test_resampling_keeps_the_mean_and_the_range() -> None:
+    image = rng(3).random((2, 24, 24)).astype(np.float32)
+    for side in (12, 24, 40):
+        out = resized(image, side)
+        assert out.shape == (2, side, side)
+        assert out.min() >= image.min() - 1e-6
+        assert out.max() <= image.max() + 1e-6
+    np.testing.assert_allclose(resized(image, 12), image.reshape(2, 12, 2, 12, 2).mean(axis=(2, 4)), atol=1e-6)
+
+
+def test_synthetic_scenes_come_scaled_with_their_truth() -> None:
+    data = SyntheticData(scenes=3, scene_px=64, gsd_m=(0.2, 8))
+    scenes = list(load_scenes(data, BANDS, 5))
+    assert [scene.name for scene in scenes] == ["synthetic-0", "synthetic-1", "synthetic-2"]
+    for scene, again in zip(scenes, load_scenes(data, BANDS, 5), strict=True):
+        assert scene.image.shape == (3, 64, 64)
+        assert 0 <= scene.image.min() < scene.image.max() <= 1
+        assert scene.unlabelled == _O
+        np.testing.assert_array_equal(scene.image, again.image)
+        np.testing.assert_array_equal(
+            scene.targets(scene.transform, (64, 64)), again.targets(again.transform, (64, 64))
+        )
+    assert not np.array_equal(scenes[0].image, next(load_scenes(data, BANDS, 6)).image)
+
+
+def test_a_folder_of_scenes_is_read_with_the_truth_beside_it(scenes_folder: Path) -> None:
+    data = FolderData(path=scenes_folder, include=("strips",), unlabelled=("other", "border"))
+    (scene,) = load_scenes(data, BANDS, 0)
+    assert scene.name == "strips"
+    assert scene.image.shape == (3, 192, 160)
+    assert scene.unlabelled == _O | _B
+    sets = scene.targets(scene.transform, (192, 160))
+    assert {_F, _B} <= set(np.unique(sets))
+    assert 0 <= scene.image.min() < scene.image.max() <= 1
+    assert {s.name for s in load_scenes(FolderData(path=scenes_folder, exclude=("woods",)), BANDS, 0)} == {"strips"}
+
+
+def test_two_splits_by_rows_share_no_pixel_and_make_the_whole(scenes_folder: Path) -> None:
+    def part(rows: tuple[float, float]) -> LabelledScene:
+        (scene,) = load_scenes(FolderData(path=scenes_folder, include=("strips",), rows=rows), BANDS, 0)
+        return scene
+
+    whole, upper, lower = part((0, 1)), part((0, 0.6)), part((0.6, 1))
+    np.testing.assert_array_equal(np.concatenate([upper.image, lower.image], axis=1), whole.image)
+    assert upper.image.shape[1] == round(0.6 * 192)
+    assert lower.transform == whole.transform @ Affine.translation(0, upper.image.shape[1])
+    joined = [s.targets(s.transform, s.valid.shape) for s in (upper, lower)]
+    np.testing.assert_array_equal(np.concatenate(joined), whole.targets(whole.transform, whole.valid.shape))
+
+
+def test_a_folder_without_a_match_or_without_truth_is_refused(scenes_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no raster matches nothing_like"):
+        list(load_scenes(FolderData(path=scenes_folder, include=("nothing_like*",)), BANDS, 0))
+    with rasterio.open(scenes_folder / "strips.tif") as file:
+        profile, pixels = file.profile, file.read()
+    with rasterio.open(tmp_path / "alone.tif", "w", **profile) as file:
+        file.write(pixels)
+    with pytest.raises(SourceError, match="no truth beside it"):
+        list(load_scenes(FolderData(path=tmp_path), BANDS, 0))

@@ -1,0 +1,190 @@
+"""The training loop: its schedule, its running mean, its judge and its promises about chance and failure."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from hedgerow.config import configs_folder, load_yaml
+from hedgerow.errors import ModelError
+from hedgerow.records import BORDER, CLASSES, FIELD
+from hedgerow.training import fit as fitting
+from hedgerow.training.fit import Fitted, WeightAverage, fit
+from hedgerow.training.judge import judge
+from hedgerow.training.plan import TrainConfig
+from hedgerow.training.scenes import ANY
+
+SMOKE = load_yaml(configs_folder() / "train" / "smoke.yaml")
+
+
+def config(**changes: Any) -> TrainConfig:
+    return TrainConfig.model_validate(SMOKE | changes)
+
+
+def brief(**changes: Any) -> TrainConfig:
+    few = {"steps": 2, "batch": 1, "evaluate_every": 2, "crop_px": 32}
+    return config(**(few | changes))
+
+
+def test_the_rate_climbs_linearly_and_falls_by_half_a_cosine_to_zero() -> None:
+    settings = config(steps=40, optimizer={"lr": 0.4, "warmup_steps": 8})
+    rates = [fitting._rate(settings, step) for step in range(1, 41)]
+    assert rates[0] == pytest.approx(0.4 / 8)
+    assert rates[3] == pytest.approx(0.2)
+    assert rates[7] == pytest.approx(0.4)
+    assert rates[8 + 16 - 1] == pytest.approx(0.2)  # half of the 32 steps after the warm-up
+    assert rates[-1] == pytest.approx(0, abs=1e-12)
+    assert rates[:8] == sorted(rates[:8])
+    assert rates[7:] == sorted(rates[7:], reverse=True)
+
+
+@pytest.mark.parametrize("warmup", [0, 3, 100])
+def test_any_warm_up_gives_a_rate(warmup: int) -> None:
+    settings = config(steps=5, optimizer={"lr": 0.1, "warmup_steps": warmup})
+    rates = [fitting._rate(settings, step) for step in range(1, 6)]
+    assert all(0 <= rate <= 0.1 + 1e-12 for rate in rates)
+    assert rates[-1] == pytest.approx(0.1 if warmup >= 5 else 0, abs=1e-12)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
+def test_the_running_mean_follows_its_formula(decay: float) -> None:
+    """mean_t = d_t mean_(t-1) + (1 - d_t) w_t with d_t = min(decay, t / (t + 10))."""
+    model = nn.BatchNorm1d(1)
+    average = WeightAverage(model, decay)
+    want = model.weight.item()
+    for t in range(1, 20):
+        with torch.no_grad():
+            model.weight.fill_(t * t)
+            model.num_batches_tracked.fill_(t)
+        average.update(model)
+        d = min(decay, t / (t + 10))
+        want = d * want + (1 - d) * t * t
+        assert average.model.weight.item() == pytest.approx(want, rel=1e-5)
+        assert int(average.model.num_batches_tracked) == t
+    assert not average.model.training
+    if decay == 0:
+        assert torch.equal(average.model.weight, model.weight)
+
+
+def test_the_running_mean_is_another_network() -> None:
+    model = nn.Linear(2, 2)
+    average = WeightAverage(model, 0.9)
+    assert average.model.weight.data_ptr() != model.weight.data_ptr()
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_the_global_stream_is() -> None:
+    torch.manual_seed(1)
+    first = fit(brief()).model.state_dict()
+    torch.manual_seed(2)
+    before = torch.random.get_rng_state()
+    again = fit(brief()).model.state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    other = fit(brief(seed=9)).model.state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert any(not torch.equal(value, other[name]) for name, value in first.items())
+
+
+def test_a_loss_that_is_no_number_stops_the_training() -> None:
+    with pytest.raises(ModelError, match=r"step \d+: the loss is (nan|inf): lower optimizer\.lr \(now 1e\+30\)"):
+        fit(brief(steps=6, optimizer={"lr": 1e30, "warmup_steps": 0, "weight_decay": 0}))
+
+
+def test_it_is_judged_at_every_so_many_steps_and_at_the_last() -> None:
+    heard: list[tuple[str, int, int]] = []
+    steps: list[float] = []
+
+    def checkpoint(state: Fitted) -> None:
+        assert not state.model.training
+        steps.append(state.history[-1]["step"])
+
+    result = fit(brief(steps=5), checkpoint=checkpoint, progress=lambda *event: heard.append(event))
+    assert steps == [2, 4, 5]
+    assert [row["step"] for row in result.history] == steps
+    assert {"loss", "seconds", "synthetic_loss", "synthetic_field_iou", "synthetic_border_f1"} < set(result.history[0])
+    assert [event for event in heard if event[0] == "train"] == [("train", i, 5) for i in range(1, 6)]
+    assert result.scenes == ("synthetic-0", "synthetic-1")
+
+
+def test_half_precision_arithmetic_trains_full_precision_weights() -> None:
+    model = fit(brief(precision="bf16")).model
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
+def test_two_held_out_sets_of_one_name_are_both_judged() -> None:
+    result = fit(brief(steps=1, held_out=[SMOKE["held_out"][0]] * 2))
+    assert {"synthetic_loss", "synthetic_1_loss"} <= set(result.history[-1])
+
+
+def test_held_out_scenes_are_not_those_of_the_training() -> None:
+    settings = brief()
+    (held,) = fitting._held_out_batches(settings).values()
+    again = fitting._held_out_batches(settings)["synthetic"]
+    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(held, again, strict=True))
+    trained = [scene.image for group in fitting._load_all(settings.data, settings, lambda *_: None) for scene in group]
+    seed = fitting.integer_seed(settings.seed, "held out data", 0)
+    unseen = list(fitting.load_scenes(settings.held_out[0], settings.bands, seed))
+    assert not any(np.array_equal(a, scene.image) for a in trained for scene in unseen)
+
+
+@pytest.mark.parametrize("name", ["data", "losses"])
+def test_a_training_without_data_or_loss_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        config(**{name: []})
+
+
+class Says(nn.Module):
+    """A network that always answers the same logits."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits
+
+
+def certain(classes: Tensor) -> Tensor:
+    return 20.0 * nn.functional.one_hot(classes, len(CLASSES)).permute(0, 3, 1, 2).float()
+
+
+def judged(guess: Tensor, allowed: Tensor) -> dict[str, float]:
+    batch = (torch.zeros(len(guess), 3, *guess.shape[1:]), allowed)
+    return judge(Says(certain(guess)), {"set": [batch]}, [(lambda _x, y: y.sum() * 0 + 2.0, 0.5)])
+
+
+def world() -> Tensor:
+    """Other on the left, field on the right, a 3 px border between, at column 10."""
+    classes = torch.zeros(1, 12, 24, dtype=torch.long)
+    classes[..., 11:] = FIELD
+    classes[..., 9:12] = BORDER
+    return classes
+
+
+def test_a_perfect_map_is_judged_perfect() -> None:
+    got = judged(world(), (1 << world()).to(torch.uint8))
+    assert got == {"set_loss": 1.0, "set_field_iou": 1.0, "set_border_f1": 1.0}
+
+
+def test_a_border_2_px_beside_is_found_and_one_8_px_beside_is_not() -> None:
+    allowed = (1 << world()).to(torch.uint8)
+    assert judged(world().roll(2, dims=-1), allowed)["set_border_f1"] == 1.0
+    assert judged(world().roll(8, dims=-1), allowed)["set_border_f1"] == 0.0
+
+
+def test_field_iou_by_hand() -> None:
+    """12 rows; truth has field in columns 12..23, the map says field in 18..23 and other before: 6 / 12."""
+    guess = world()
+    guess[..., 12:18] = 0
+    assert judged(guess, (1 << world()).to(torch.uint8))["set_field_iou"] == pytest.approx(0.5)
+
+
+def test_what_is_not_known_is_not_judged() -> None:
+    allowed = (1 << world()).to(torch.uint8)
+    allowed[:, :, 18:] = ANY
+    wrong = world()
+    wrong[..., 18:] = 0
+    wrong[..., 20] = BORDER
+    assert judged(wrong, allowed) == judged(world(), allowed)
