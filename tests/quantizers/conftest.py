@@ -60,14 +60,16 @@ def fitted(seed: int, steps: int = 150) -> World:
     return World(plain, [parcels(rng)[0] for _ in range(6)], [parcels(rng)[0] for _ in range(12)])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The same sums in the same order on every machine, and no quarrel over cores: the networks are tiny."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
-def worlds() -> tuple[World, World]:
+def worlds(one_thread: None) -> tuple[World, World]:
     """Two seeds."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same sums in the same order on every machine
-    pair = fitted(0), fitted(1)
-    torch.set_num_threads(threads)
-    return pair
+    return fitted(0), fitted(1)
 
 
 @pytest.fixture(scope="session")

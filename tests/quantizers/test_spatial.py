@@ -143,7 +143,7 @@ def mimicking_loss(quantizer: spatial.Spatial, teacher: nn.Module, student: nn.M
 @pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_the_pass_lowers_its_loss_on_the_calibration_images(strength: float, worlds: tuple[Any, Any]) -> None:
     bits = {"weight_bits": 4, "activation_bits": 4}
-    config = Config(**bits, beta=strength, lambda_corner=strength / 2, lambda_edge=strength / 2, steps=24, crop_px=64)
+    config = Config(**bits, beta=strength, lambda_corner=strength / 2, lambda_edge=strength / 2, crop_px=64)
     quantizer, start = build(config), percentile.build(percentile.Config(**bits, percentile=config.percentile))
     for world in worlds:
         model, images = world.model, world.calibration

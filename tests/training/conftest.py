@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+import torch
 from affine import Affine
 
 from hedgerow.records import FIELD, OTHER
@@ -33,3 +34,9 @@ def square_scene(side: int = 48, **changes: Any) -> LabelledScene:
 @pytest.fixture(scope="session")
 def scene_of() -> SceneOf:
     return square_scene
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """No quarrel over cores: the networks are tiny."""
+    torch.set_num_threads(1)

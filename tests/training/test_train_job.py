@@ -19,10 +19,8 @@ from hedgerow.training.plan import TrainConfig
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelCard]:
-    threads = torch.get_num_threads()
     out = tmp_path_factory.mktemp("trained") / "smoke"
     card = train("smoke", out)
-    torch.set_num_threads(threads)
     return out, card
 
 

@@ -74,10 +74,10 @@ def find_scenes(inputs: Sequence[str], bands: Mapping[str, str] | None = None) -
         files += _expand(text)
     tops = dict(reversed(files))  # each file once, named after the first input that holds it
     unique = list(dict.fromkeys(path for path, _ in files))
-    passed_over = tuple(filter(_is_mask, unique))
-    images = [(path, tops[path]) for path in unique if not _is_mask(path)]
+    passed_over = tuple(filter(_is_no_image, unique))
+    images = [(path, tops[path]) for path in unique if not _is_no_image(path)]
     if not images:
-        only = f" but {len(passed_over)} named as masks (*_mask*)" if passed_over else ""
+        only = f" but {len(passed_over)} passed over by name (*_mask*, probability.tif)" if passed_over else ""
         raise SourceError(
             f"no raster in {', '.join(inputs)}{only}: looked for {', '.join(sorted(RASTER_SUFFIXES)[:6])} and others"
         )
@@ -112,8 +112,9 @@ def _is_hidden(path: Path, top: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(top).parts)
 
 
-def _is_mask(path: Path) -> bool:
-    return fnmatch(path.stem.lower(), "*_mask*")
+def _is_no_image(path: Path) -> bool:
+    """Say whether a raster's name tells that it is a mask, or what an earlier run left in the folder."""
+    return fnmatch(path.stem.lower(), "*_mask*") or path.name == "probability.tif"
 
 
 def _stem(path: Path, top: Path) -> str:

@@ -12,6 +12,7 @@ map. With beta = lambda = 0 it is plain mimicking: the control. Layers are the t
 are drawn there, the decoder's steps. (simulated)
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,11 +65,12 @@ class Spatial:
     def apply(self, model: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
         """Return a quantized copy whose grids were learned on images (bands, height, width)."""
         rule = BitRule(**self.config.model_dump(include=set(BitRule.model_fields)))
-        twin, plan = calibrated(model, rule, calibration, self._range)
-        grids = {name: LearnableGrid(grid) for name, grid in activation_grids(twin, plan).items()}
-        set_activation_grids(twin, plan, grids)
+        teacher = copy.deepcopy(model).eval()
         with torch.inference_mode(mode=False), torch.enable_grad():
-            self._learn(model, twin, list(grids.values()), calibration)
+            twin, plan = calibrated(teacher, rule, calibration, self._range)
+            grids = {name: LearnableGrid(grid) for name, grid in activation_grids(twin, plan).items()}
+            set_activation_grids(twin, plan, grids)
+            self._learn(teacher, twin, list(grids.values()), calibration)
         set_activation_grids(twin, plan, {name: grid.frozen() for name, grid in grids.items()})
         return twin.requires_grad_(False)
 
