@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -59,6 +60,8 @@ def listen(verbose: int, *, quiet: bool) -> None:
     """Configure logging, once, for the whole program."""
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # rasterize() opens a grid-less raster in memory and hides the warning, but hiding is not safe between threads.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     for noisy in ("rasterio", "pyogrio", "matplotlib", "fiona", "asyncio"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 

@@ -27,6 +27,9 @@ class TruthRule(Settings):
     classes: Mapping[str, str] = Field(default_factory=dict)
     """From the column's values to field, forest or other."""
     default: str = "field"
+    known: tuple[str, ...] | None = None
+    """Classes that the truth tells of; what a map says of others is not held against it. None: all of them where an
+    attribute tells the class, else those that occur: a file of parcels says nothing of forests."""
 
 
 class Recipe(Settings):

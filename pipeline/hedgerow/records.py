@@ -141,6 +141,13 @@ class Regions:
         """(height, width), True = valid."""
         return np.not_equal(self.labels, 0)
 
+    def without(self, classes: frozenset[int]) -> Regions:
+        """Return the map as one would see it who cannot tell `classes` from `other`: they share one label with it."""
+        as_other = np.isin(self.class_of, [*classes, OTHER])
+        as_other[0] = False
+        label = np.where(as_other, np.flatnonzero(as_other)[:1].sum(), np.arange(len(self.class_of)))
+        return Regions(label[self.labels].astype(np.int32), np.where(as_other, OTHER, self.class_of).astype(np.uint8))
+
 
 @dataclass(frozen=True, slots=True)
 class FieldMap:

@@ -1,6 +1,5 @@
 """From one probability raster all results are the same, whatever the tiles, the scheduler and the workers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,24 +85,22 @@ def expected(rasters: Path, tmp_path_factory: pytest.TempPathFactory) -> Results
 
 @pytest.fixture(
     scope="module",
-    params=[(64, "sync", 1), (128, "threads", 2), (64, "processes", 2), (2048, "processes", 1)],
+    params=[(64, "sync", 1), (128, "threads", 2), (64, "processes", 2)],
     ids=lambda p: f"tiles of {p[0]} px, {p[1]}, {p[2]} workers",
 )
 def found(
     request: pytest.FixtureRequest, rasters: Path, expected: Results, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Results]:
+) -> Results:
     tile_px, scheduler, workers = request.param
     work = tmp_path_factory.mktemp("work")
-    yield results(rasters, work, tile_px=tile_px, scheduler=scheduler, workers=workers)
+    return results(rasters, work, tile_px=tile_px, scheduler=scheduler, workers=workers)
 
 
 def test_the_world_is_worth_comparing(expected: Results) -> None:
     for arm in ARMS:
         assert len(expected.fields[arm]) > 40
         assert set(expected.fields[arm]["class"]) == {"field", "forest"}
-        assert set(expected.borders[arm].class_pair) >= {"field|field", "field|forest", "field|other", "forest|other"} - {
-            "field|field"
-        }
+        assert set(expected.borders[arm].class_pair) >= {"field|forest", "field|other", "forest|other"}
     values = {s.metric: s.value for s in expected.scores if s.layer == "all" and s.arm == "other" and s.input is None}
     for metric in ("erqa", "continuity", "boundary_iou", "boundary_f1", "object_f1"):
         assert 0.05 < values[metric] < 0.99

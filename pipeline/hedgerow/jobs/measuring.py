@@ -17,7 +17,8 @@ from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.tiling import tile_geobox
 from hedgerow.geo.windows import whole
 from hedgerow.jobs.mapping import probability_path
-from hedgerow.sources._truth import read_truth
+from hedgerow.records import FIELD, FOREST
+from hedgerow.sources._truth import Truth, read_truth
 from hedgerow.stages.measure import DEFAULT_METRICS, Measured, Scorers, measure, scorers
 from hedgerow.writers._probability import ProbabilityFile
 
@@ -51,15 +52,16 @@ class MeasureScene:
         chosen = chosen_scorers(self.config)
         baseline = self._view(item.scene, item.baseline)
         geobox = ProbabilityFile(probability_path(self.out, item.scene, item.baseline)).geobox
-        references = {FP32: baseline}
-        if item.truth is not None:
-            references[TRUTH] = truth_view(item.truth, geobox, baseline.valid, self.config)
+        truth = None if item.truth is None else read_truth(item.truth, geobox, truth_rule=self.config.truth_rule)
+        truth_map = None if truth is None else truth_view(truth, geobox, baseline.valid)
         tiles = tile_geobox(geobox, self.config.tile_px, 0)
         found: dict[Key, Measured] = {}
         for arm in item.arms:
             candidate = baseline if arm == item.baseline else self._view(item.scene, arm)
-            for against, reference in references.items():
-                found[arm, against] = measure(Pair(candidate, reference), chosen.metrics, tiles)
+            found[arm, FP32] = measure(Pair(candidate, baseline), chosen.metrics, tiles)
+            if truth is not None and truth_map is not None:
+                told = as_told(candidate, truth)
+                found[arm, TRUTH] = measure(Pair(told, truth_map), chosen.metrics, tiles)
         return found
 
     def _view(self, scene: str, arm: str) -> View:
@@ -69,9 +71,14 @@ class MeasureScene:
         return view_of_map(file.read(window), self.regions[scene, arm].regions(), valid, pixel_size_m(file.geobox))
 
 
-def truth_view(path: Path, geobox: GeoBox, valid: NDArray[np.bool_], config: RunConfig) -> View:
+def as_told(view: View, truth: Truth) -> View:
+    """Return a map without the classes that the truth does not tell of: they count as `other`."""
+    untold = frozenset({FIELD, FOREST}) - truth.known
+    return View(view.p, view.regions.without(untold), view.valid, view.pixel_size_m) if untold else view
+
+
+def truth_view(truth: Truth, geobox: GeoBox, valid: NDArray[np.bool_]) -> View:
     """Return truth polygons as a map on a raster's grid."""
-    truth = read_truth(path, geobox, truth_rule=config.truth_rule)
     regions = burned_regions(truth.geometries, [int(c) for c in truth.classes], geobox)
     return view_of_truth(regions, burned_line(truth.geometries, geobox), valid, pixel_size_m(geobox))
 

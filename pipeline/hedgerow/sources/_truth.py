@@ -21,7 +21,7 @@ from shapely.affinity import affine_transform
 
 from hedgerow.config import TruthRule
 from hedgerow.errors import ConfigError, SourceError
-from hedgerow.records import REGION_CLASSES
+from hedgerow.records import FIELD, FOREST, OTHER, REGION_CLASSES
 from hedgerow.registry import unknown
 from hedgerow.sources._frame import FRAME_MARGIN_PX, opened_at_frame
 from hedgerow.sources._vectors import Bounds, PolygonLayer, degrees, polygon_layers, polygon_parts, transformed
@@ -39,6 +39,8 @@ class Truth:
     geometries: NDArray[Any]
     classes: NDArray[np.uint8]
     report: Mapping[str, Any]
+    known: frozenset[int] = frozenset({FIELD, FOREST})
+    """Classes that the truth tells of."""
 
     def __post_init__(self) -> None:
         if self.geometries.shape != self.classes.shape or self.classes.dtype != np.uint8:
@@ -106,7 +108,8 @@ def read_truth(
         **{name: sum(getattr(piece, name) for piece in pieces) for name in ("made_valid", "opened_at_frame")},
         "without_class": dict(sum((piece.without_class for piece in pieces), Counter[str]())),
     }
-    return Truth(geometries[kept], codes[kept], report)
+    known = naming.classes_known(told=any(piece.told for piece in pieces), codes=codes)
+    return Truth(geometries[kept], codes[kept], report | {"known": [REGION_CLASSES[c] for c in sorted(known)]}, known)
 
 
 def _named_after(stems: Iterable[Path]) -> Path | None:
@@ -149,7 +152,7 @@ class _Naming:
     rule: TruthRule
 
     def __post_init__(self) -> None:
-        for name in (*self.rule.classes.values(), self.rule.default):
+        for name in (*self.rule.classes.values(), self.rule.default, *(self.rule.known or ())):
             if name not in REGION_CLASSES:
                 raise ConfigError(unknown("class of truth", name, REGION_CLASSES))
 
@@ -162,6 +165,13 @@ class _Naming:
             columns = tuple(str(column) for column in frame.columns.drop(frame.geometry.name))
             raise SourceError(f"{path}: {unknown(f'attribute of layer {layer!r}', self.rule.attribute, columns)}")
         return [""] * len(frame)
+
+    def classes_known(self, *, told: bool, codes: NDArray[np.uint8]) -> frozenset[int]:
+        """Return the classes that a truth tells of, see `TruthRule.known`."""
+        if self.rule.known is not None:
+            return frozenset(REGION_CLASSES.index(name) for name in self.rule.known)
+        occurring = {REGION_CLASSES.index(self.rule.default), *map(int, np.unique(codes))}
+        return frozenset({FIELD, FOREST} if told else occurring) - {OTHER}
 
     def known(self, word: str) -> str | None:
         """Return the class that a value or layer name stands for, if any: 'Forests' is forest."""
@@ -185,6 +195,8 @@ class _Piece:
     made_valid: int
     opened_at_frame: int
     without_class: Counter[str]
+    told: bool
+    """Whether an attribute told the classes."""
 
 
 def _on_grid(layer: PolygonLayer, grid: _Grid, naming: _Naming, path: Path) -> _Piece:
@@ -205,6 +217,7 @@ def _on_grid(layer: PolygonLayer, grid: _Grid, naming: _Naming, path: Path) -> _
         made_valid=int(invalid[used].sum()),
         opened_at_frame=opened,
         without_class=Counter(words[i] for i in used if words[i] and names[i] is None),
+        told=any(name is not None for name in names),
     )
 
 

@@ -54,8 +54,8 @@ class PredictTile:
         started = time.perf_counter()
         try:
             probabilities = probabilities_of(model_for(spec), image, self.zoom, spec.device)
-        except HedgerowError:
-            raise
+        except HedgerowError as error:
+            raise type(error)(f"tile {tile.id}, arm {spec.arm}: {error}") from error
         except Exception as error:
             raise ModelError(f"tile {tile.id}, arm {spec.arm}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started

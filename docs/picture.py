@@ -1,0 +1,63 @@
+"""Draw docs/images/comparison.png from a finished comparison of sample_tiles.
+
+make demo && .venv/bin/python docs/picture.py demo_out aerial_1m_b w4a4-minmax
+"""
+
+import sys
+from pathlib import Path
+
+import geopandas
+import numpy as np
+from matplotlib.figure import Figure
+from odc.geo.geobox import GeoBox
+
+from hedgerow.geo.windows import whole
+from hedgerow.report.leavings import read_leavings
+from hedgerow.report.pictures import image_of, overlay
+from hedgerow.writers._probability import ProbabilityFile
+
+COLOURS = {"field": "#e8b64c", "forest": "#2f7d4f"}
+
+
+def main(out: Path, name: str, arm: str) -> None:
+    """Write the picture: image, FP32 fields, the arm's fields, and what happened to the lines."""
+    record = next(dict(i) for i in read_leavings(out).inputs if i["name"] == name)
+    files = {a: ProbabilityFile(out / name / a / "probability.tif") for a in ("fp32", arm)}
+    window = whole(files["fp32"].shape)
+    image = image_of(record, window)
+    assert image is not None
+    lines = overlay(files[arm].read(window), files["fp32"].read(window))
+    figure = Figure(figsize=(12, 3.3), dpi=110)
+    axes = figure.subplots(1, 4)
+    axes[0].imshow(image)
+    axes[0].set_title("image")
+    for axis, one in zip(axes[1:3], files, strict=True):
+        axis.imshow(image, alpha=0.45)
+        _draw(axis, out / name / one / "borders.gpkg", files[one].geobox)
+        axis.set_title(f"fields and forests, {one}")
+    axes[3].imshow(lines.picture)
+    axes[3].set_title("borders: kept, missing (blue), misplaced (red)")
+    for axis in axes:
+        axis.set_axis_off()
+        axis.title.set_fontsize(8)
+    figure.tight_layout()
+    target = Path(__file__).parent / "images" / "comparison.png"
+    target.parent.mkdir(exist_ok=True)
+    figure.savefig(target)
+
+
+def _draw(axis: object, path: Path, geobox: GeoBox) -> None:
+    inverse = ~geobox.transform
+    fields = geopandas.read_file(path, layer="fields")
+    for kind, shape in zip(fields["class"], fields.geometry, strict=True):
+        for ring in (shape.exterior, *shape.interiors):
+            x, y = np.asarray(ring.coords).T
+            axis.fill(*(inverse @ (x, y)), facecolor=(*_rgb(COLOURS[kind]), 0.25), edgecolor="black", linewidth=0.7)
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
