@@ -1,5 +1,6 @@
 """What all tests share: where the real imagery lies, a small network, two small scenes, and the installed command."""
 
+import os
 import subprocess
 import sysconfig
 from collections.abc import Callable
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Networks here are tiny: threads would wait for each other (fitting one took 98 s instead of 2 on a busy machine).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL_DATA = ROOT.parent / "shared" / "data"

@@ -375,8 +375,8 @@ def test_an_interrupted_run_is_resumed_and_gives_the_same_scores(
     arm.write_text("quantizer: {kind: minmax, weight_bits: 8, activation_bits: 8}\ncalibration_tiles: 2\n")
 
     def words(out: Path, *more: object) -> list[str]:
-        return list(map(str, ["compare", scenes_folder, "-o", out, "--arms", f"fp32,{arm}", "--truth", "auto", "--model",
-                              tiny_model, "--tile-size", 32, "--halo", 32, "--set", "threads=1", *more]))  # fmt: skip
+        given = ["compare", scenes_folder, "-o", out, "--arms", f"fp32,{arm}", "--truth", "auto", *more]
+        return list(map(str, [*given, "--model", tiny_model, "--tile-size", 64, "--halo", 32, "--set", "threads=1"]))
 
     out, command = tmp_path / "out", Path(sysconfig.get_path("scripts")) / "hedgerow"
     running = subprocess.Popen(

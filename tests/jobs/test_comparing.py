@@ -20,8 +20,8 @@ from hedgerow.jobs.measuring import MeasureItem, shared_out
 @pytest.fixture(scope="module")
 def config(scenes_folder: Path, tiny_model: Path) -> RunConfig:
     return RunConfig(
-        inputs=(str(scenes_folder),), arms=("w4a4-minmax",), truth="auto", model=str(tiny_model), tile_px=96, halo_px=32,
-        threads=1, workers=1,
+        inputs=(str(scenes_folder),), arms=("w4a4-minmax",), truth="auto", model=str(tiny_model), tile_px=96,
+        halo_px=32, threads=1, workers=1,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hedgerow.errors import ModelError
+from hedgerow.quantization.grids import QSpec
 from hedgerow.quantization.observers import RangeObserver, observe
 from hedgerow.quantization.sites import BitRule, plan_sites
 from hedgerow.quantization.taps import Tap
@@ -95,3 +96,10 @@ def test_observing_leaves_no_hook_behind() -> None:
     assert set(observers) == {"0", "1"}
     assert observers["0"].extremes() == (-1, 1)
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_the_range_of_least_error_beats_the_extremes_when_one_value_is_far_away() -> None:
+    """Of 100,000 values in [0, 1] and one at 50, a 4-bit grid over all would have steps of 3.3."""
+    values = np.append(np.random.default_rng(0).random(100_000), 50).astype(np.float32)
+    assert seen(values).least_error(QSpec(bits=4))[1] < 1.1
+    assert seen(values[:-1]).least_error(QSpec(bits=4))[1] > 0.98

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hedgerow.errors import ModelError
-from hedgerow.quantization.grids import FakeQuantize, grid_over
+from hedgerow.quantization.grids import FakeQuantize, QSpec, grid_over
 from hedgerow.quantization.observers import RangeObserver, observe
 from hedgerow.quantization.sites import (
     BitRule,
@@ -23,7 +23,7 @@ def calibrated(
     model: nn.Module,
     rule: BitRule,
     images: Sequence[Tensor],
-    range_of: Callable[[RangeObserver], tuple[float, float]],
+    range_of: Callable[[RangeObserver, QSpec], tuple[float, float]],
 ) -> tuple[nn.Module, SitePlan]:
     """Return a quantized copy of a network and what was quantized in it.
 
@@ -31,7 +31,7 @@ def calibrated(
         model: the FP32 network; it is not changed.
         rule: bits per part.
         images: calibration images (bands, height, width) in [0, 1].
-        range_of: turns what was seen of a site into the range that its grid spans.
+        range_of: turns what was seen of a site, and its grid, into the range that the grid spans.
 
     A site that no image reached (say a head used only in training) stays in float and out of the plan.
 
@@ -47,7 +47,7 @@ def calibrated(
     plan = plan.only({name for name, observer in observers.items() if not observer.empty})
     twin = quantized_copy(model, plan)
     for name, grid in activation_grids(twin, plan).items():
-        low, high = range_of(observers[name])
+        low, high = range_of(observers[name], grid.spec)
         grid.scale, grid.zero_point = grid_over(torch.tensor(low), torch.tensor(high), grid.spec)
     return twin, plan
 

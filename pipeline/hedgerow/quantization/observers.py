@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hedgerow.errors import ModelError
+from hedgerow.quantization.grids import FakeQuantize, QSpec, grid_over
 from hedgerow.quantization.sites import SitePlan
+
+_SHARES = (0.99999, 0.9999, 0.999, 0.998, 0.995)
+"""Percentiles that `least_error` tries."""
 
 _SHIFT = 16
 _BINS = 1 << (32 - _SHIFT)
@@ -55,6 +59,22 @@ class RangeObserver:
         last = np.searchsorted(cumulated, share * cumulated[-1])
         low, high = _value_of(np.asarray([first, last]))
         return max(float(low), self.low), min(float(high), self.high)
+
+    def least_error(self, spec: QSpec) -> tuple[float, float]:
+        """Return, of the extremes and some percentiles, the range whose grid rounds with least squared error.
+
+        Source: the range search of RepQ-ViT (Li et al. 2023, arXiv 2212.08254), over a few more candidates.
+        """
+        used = np.flatnonzero(self.counts)
+        values = torch.from_numpy(np.clip(_value_of(used), self.low, self.high))
+        counts = torch.from_numpy(self.counts[used])
+
+        def error(ends: tuple[float, float]) -> float:
+            scale, zero_point = grid_over(torch.tensor(ends[0]), torch.tensor(ends[1]), spec)
+            rounded = FakeQuantize(spec, scale, zero_point)(values)
+            return float((counts * (rounded - values).double().square()).sum())
+
+        return min((self.extremes(), *map(self.percentiles, _SHARES)), key=error)
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from hedgerow.quantization.calibrated import calibrated
+from hedgerow.quantization.grids import QSpec
 from hedgerow.quantization.observers import RangeObserver
 from hedgerow.quantization.sites import BitRule
 
@@ -32,7 +33,7 @@ class Percentile:
         """Return a quantized copy calibrated on images (bands, height, width)."""
         return calibrated(model, self.config, calibration, self._range)[0]
 
-    def _range(self, observer: RangeObserver) -> tuple[float, float]:
+    def _range(self, observer: RangeObserver, spec: QSpec) -> tuple[float, float]:  # noqa: ARG002
         return observer.percentiles(self.config.percentile / 100)
 
 

@@ -1,7 +1,7 @@
 """Hedgerow's own idea in its smallest form: learn the activation grids so that the borders of the map stay.
 
-The weights are quantized as in `minmax` and frozen. Starting from percentile ranges, one short pass over seeded crops
-learns every activation's scale and zero-point by gradient descent on a mimicking loss over the network's layers,
+The weights are quantized as in `minmax` and frozen. Starting from the ranges of least squared error, one short pass
+over seeded crops learns every activation's scale and zero-point by gradient descent on a mimicking loss over layers,
 
     sum over layers of  mean(w_hw (A_fp32 - A_q)^2) + lambda_corner err(corner tokens) + lambda_edge err(edge tokens)
     w_hw = 1 + beta (E / mean(E)),   E = sqrt(sum_c (dx A_c)^2 + (dy A_c)^2)
@@ -47,10 +47,10 @@ class Config(BitRule):
     batch: int = Field(1, ge=1)
     """Crops per step."""
     crop_px: int = Field(192, ge=32)
-    lr: float = Field(3e-3, gt=0)
-    """Of the logarithm of scales; zero-points move by `lr` times their number of codes."""
-    percentile: float = Field(99.99, gt=50, le=100)
-    """Where the grids start."""
+    lr: float = Field(2e-2, gt=0)
+    """Of the logarithm of scales."""
+    zero_point_rate: float = Field(0.2, ge=0)
+    """Learning rate of zero-points, in codes, over `lr`: only what is clipped moves them, so they drift fast."""
     seed: int = 0
 
 
@@ -67,15 +67,12 @@ class Spatial:
         rule = BitRule(**self.config.model_dump(include=set(BitRule.model_fields)))
         teacher = copy.deepcopy(model).eval()
         with torch.inference_mode(mode=False), torch.enable_grad():
-            twin, plan = calibrated(teacher, rule, calibration, self._range)
+            twin, plan = calibrated(teacher, rule, calibration, RangeObserver.least_error)
             grids = {name: LearnableGrid(grid) for name, grid in activation_grids(twin, plan).items()}
             set_activation_grids(twin, plan, grids)
             self._learn(teacher, twin, list(grids.values()), calibration)
         set_activation_grids(twin, plan, {name: grid.frozen() for name, grid in grids.items()})
         return twin.requires_grad_(False)
-
-    def _range(self, observer: RangeObserver) -> tuple[float, float]:
-        return observer.percentiles(self.config.percentile / 100)
 
     def _learn(
         self, teacher: nn.Module, student: nn.Module, grids: Sequence[LearnableGrid], images: Sequence[Tensor]
@@ -98,7 +95,7 @@ class Spatial:
     def _groups(self, grids: Sequence[LearnableGrid]) -> list[dict[str, object]]:
         scales = {"params": [grid.log_scale for grid in grids], "lr": self.config.lr}
         return [scales] + [
-            {"params": [grid.zero_point], "lr": self.config.lr * (grid.spec.high - grid.spec.low)} for grid in grids
+            {"params": [grid.zero_point], "lr": self.config.lr * self.config.zero_point_rate} for grid in grids
         ]
 
     def loss(self, teacher: "Seen", student: "Seen") -> Tensor:
