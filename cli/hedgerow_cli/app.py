@@ -220,10 +220,11 @@ def plan(
         inputs, config=config, bands=bands, sets=sets, arms=o.names(arms), truth=truth, model=model, device=device,
         seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
     )  # fmt: skip
+    from hedgerow.jobs.making import checked
     from hedgerow.jobs.planning import describe
-    from hedgerow.jobs.planning import plan as job
 
-    summary = describe(job(settings))
+    _, made = checked(settings)
+    summary = describe(made)
     if as_json:
         show_json(summary)
     else:

@@ -25,7 +25,7 @@ def show_arms(rows: Sequence[Mapping[str, Any]]) -> None:
             row["arm"], f"{row['size_bytes'] / _MB:.2f}{mark}", _number(row["seconds_per_tile"]),
             *(_number(row[name]) for name in scores),
         )  # fmt: skip
-    console = _console(wide=True)
+    console = _console()
     console.print(table)
     if any(row["simulated"] for row in rows):
         console.print("* simulated: computed in float on the integer grid; the size is what packed codes would take")
@@ -61,9 +61,9 @@ def show_plan(summary: Mapping[str, Any]) -> None:
     console = _console()
     console.print(table)
     for failure in summary["failures"]:
-        console.print(f"[red]cannot be run[/red] {failure['input']}: {failure['error']}")
+        console.print(f"cannot be run: {failure['input']}: {failure['error']}", style="red", soft_wrap=True)
     for path in summary["passed_over"]:
-        console.print(f"passed over: {path}")
+        console.print(f"passed over: {path}", soft_wrap=True)
     console.print(
         f"{summary['tiles']} tiles x {len(summary['arms'])} arm(s), {summary['megapixels']:.2f} Mpx; "
         f"networks about {summary['seconds']:.0f} s, memory about {summary['gigabytes']:.1f} GB (rough guesses)"
@@ -74,9 +74,9 @@ def show_components(found: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
     """Print every choice, one line each."""
     console = _console()
     for family, kinds in found.items():
-        console.print(f"[bold]{family}[/bold]")
+        console.print(family, style="bold")
         for kind in kinds:
-            console.print(f"  {kind['name']:<18} {kind['about']}", soft_wrap=True, highlight=False)
+            console.print(f"  {kind['name']:<18} {kind['about']}", soft_wrap=True)
 
 
 def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
@@ -93,8 +93,7 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _console(*, wide: bool = False) -> Console:
-    console = Console()
-    if wide and not console.is_terminal:
-        return Console(width=200)
-    return console
+def _console() -> Console:
+    """Return a console that takes texts as they are: paths hold brackets. A pipe is as wide as a table."""
+    console = Console(markup=False, highlight=False)
+    return console if console.is_terminal else Console(markup=False, highlight=False, width=200)

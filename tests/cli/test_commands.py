@@ -163,6 +163,21 @@ def test_a_plan_tells_the_problems_of_inputs(invoke, scenes_folder: Path, tiny_m
     assert "cannot be opened" in failure["error"]
 
 
+@pytest.mark.parametrize("words", [("--arms", "int9"), ("--set", "tracer.kind=watershet")])
+def test_a_plan_refuses_what_a_run_would_refuse(invoke, scenes_folder: Path, tiny_model: Path, words) -> None:
+    done = invoke("plan", scenes_folder, "--model", tiny_model, *words)
+    assert done.exit_code == 1
+    assert "did you mean" in done.stderr
+
+
+def test_names_with_brackets_are_shown_as_they_are(
+    invoke, scenes_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    shutil.copy(scenes_folder / "woods.tif", tmp_path / "field [red] 7.tif")
+    assert "field [red] 7" in invoke("plan", tmp_path, "--model", tiny_model).stdout
+    assert "hedgerow[hub]" in invoke("doctor").stdout or "transformers" in invoke("doctor", "--json").stdout
+
+
 # --- run and export -------------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from hedgerow.backbones import vit
 from hedgerow.quantization.calibrated import calibrated
 from hedgerow.quantization.ledger import Ledger, ledger_of
-from hedgerow.quantization.observers import RangeObserver
+from hedgerow.quantization.observers import extremes
 from hedgerow.quantization.sites import BitRule
 from hedgerow.quantization.taps import Tap
 
@@ -32,7 +32,7 @@ def data_bytes(model: nn.Module, folder: Path) -> int:
 
 def quantized(weight_bits: int, activation_bits: int, *, per_channel: bool = True) -> nn.Module:
     rule = BitRule(weight_bits=weight_bits, activation_bits=activation_bits, per_channel=per_channel)
-    return calibrated(tiny(), rule, [torch.rand(3, 9, 9)], RangeObserver.extremes)[0]
+    return calibrated(tiny(), rule, [torch.rand(3, 9, 9)], extremes)[0]
 
 
 def test_a_float_network_by_hand() -> None:

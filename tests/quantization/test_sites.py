@@ -10,7 +10,7 @@ from hedgerow.backbones import vit
 from hedgerow.errors import ModelError
 from hedgerow.quantization.calibrated import calibrated, plan_of
 from hedgerow.quantization.grids import FakeQuantize, QSpec
-from hedgerow.quantization.observers import RangeObserver
+from hedgerow.quantization.observers import extremes
 from hedgerow.quantization.sites import (
     BitRule,
     LayerPlan,
@@ -102,7 +102,7 @@ def test_only_sites_that_the_images_reach_are_quantized() -> None:
             mixed: Tensor = self.attention(x, x, x, need_weights=False)[0]
             return mixed
 
-    twin, plan = calibrated(WithSpareHead().eval(), W4A4, [torch.rand(5, 4)], RangeObserver.extremes)
+    twin, plan = calibrated(WithSpareHead().eval(), W4A4, [torch.rand(5, 4)], extremes)
     assert set(plan.layers) == {"used"}
     assert plan_of(twin) == plan
     assert twin(torch.rand(1, 5, 4)).isfinite().all()
@@ -111,14 +111,14 @@ def test_only_sites_that_the_images_reach_are_quantized() -> None:
 def test_a_network_in_training_mode_is_observed_in_eval_mode_and_left_as_it_was() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.9)).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    twin, _ = calibrated(model, W4A4, images(), RangeObserver.extremes)
+    twin, _ = calibrated(model, W4A4, images(), extremes)
     assert model.training
     assert not twin.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_the_plan_is_read_back_from_the_network_and_from_its_dump() -> None:
-    twin, plan = calibrated(network(), W4A4, images(), RangeObserver.extremes)
+    twin, plan = calibrated(network(), W4A4, images(), extremes)
     assert plan_of(twin) == plan
     assert type(plan).model_validate(plan.model_dump(mode="json")) == plan
     assert set(activation_grids(twin, plan)) == {*plan.layers, *plan.taps}
@@ -127,7 +127,7 @@ def test_the_plan_is_read_back_from_the_network_and_from_its_dump() -> None:
 def test_padding_that_is_not_zero_is_refused() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"))
     with pytest.raises(ModelError, match="only zero padding"):
-        calibrated(model, W4A4, images(), RangeObserver.extremes)
+        calibrated(model, W4A4, images(), extremes)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_padding_that_is_not_zero_is_refused() -> None:
 )
 def test_nothing_to_quantize_or_to_calibrate_on_is_refused(model: nn.Module, given: int, reason: str) -> None:
     with pytest.raises(ModelError, match=reason):
-        calibrated(model, W4A4, images(given), RangeObserver.extremes)
+        calibrated(model, W4A4, images(given), extremes)
 
 
 def test_a_fresh_fake_quantizer_rounds_to_whole_numbers() -> None:

@@ -9,11 +9,9 @@ from hedgerow.config import RunConfig, arm_name
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
-from hedgerow.jobs.arms import load_recipes
-from hedgerow.jobs.making import Made, counted, make_maps, refuse_unknown_kinds, timed
+from hedgerow.jobs.making import Made, checked, counted, make_maps, timed
 from hedgerow.jobs.measuring import FP32, Key, MeasureItem, MeasureScene, chosen_scorers, shared_out
 from hedgerow.jobs.outfolder import SCORES, TILES, out_folder
-from hedgerow.jobs.planning import plan
 from hedgerow.jobs.running import RunResult, refuse_if_nothing, result_of, write_manifest
 from hedgerow.records import Score
 from hedgerow.report.page import build_report
@@ -49,9 +47,7 @@ def compare(
     out = Path(out)
     if FP32 not in map(arm_name, config.arms):
         config = config.model_copy(update={"arms": (FP32, *config.arms)})
-    refuse_unknown_kinds(config)
-    recipes = load_recipes(config.arms)
-    planned = plan(config)
+    recipes, planned = checked(config)
     if config.truth is not None and all(scene.truth is None for scene in planned.scenes):
         raise SourceError(
             f"--truth {config.truth}: no input has truth there; for an input STEM it is STEM.gpkg or STEM_fields.gpkg"

@@ -15,9 +15,10 @@ from hedgerow.config import Recipe, RunConfig
 from hedgerow.contracts import Progress
 from hedgerow.errors import ConfigError, HedgerowError
 from hedgerow.graph import Graph
-from hedgerow.jobs.arms import Arm, prepare
+from hedgerow.jobs.arms import Arm, load_recipes, prepare
 from hedgerow.jobs.mapping import MapArm, MapItem, Mapped, TileTimes, predict_scene, probability_path
 from hedgerow.jobs.planning import Failure, Plan, PlannedScene
+from hedgerow.jobs.planning import plan as plan_of_inputs
 from hedgerow.records import ModelSpec
 from hedgerow.scaling import Scaling, constant_scaling, scaling_of
 from hedgerow.sources._collars import collar_warning
@@ -57,12 +58,19 @@ class Made:
         self.plan = replace(self.plan, scenes=tuple(noted))
 
 
-def refuse_unknown_kinds(config: RunConfig) -> None:
-    """Look up every format, tracer and metric before any work, not when it is first needed.
+def checked(config: RunConfig) -> tuple[dict[str, Recipe], Plan]:
+    """Return the recipes and the plan of a run whose every choice exists; nothing is computed yet.
 
     Raises:
-        ConfigError: there is no such kind, or its settings are wrong.
+        ConfigError: an unknown arm or kind, or wrong settings of one.
+        SourceError: no input that can be worked on.
     """
+    _refuse_unknown_kinds(config)
+    return load_recipes(config.arms), plan_of_inputs(config)
+
+
+def _refuse_unknown_kinds(config: RunConfig) -> None:
+    """Look up every format, tracer and metric before any work, not when it is first needed."""
     for family, settings in (("writers", config.to), ("tracers", (config.tracer,)), ("metrics", config.metrics or ())):
         for one in settings:
             registry.configure(family, one)

@@ -7,11 +7,10 @@ from hedgerow.config import RunConfig
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
-from hedgerow.jobs.arms import load_recipes
-from hedgerow.jobs.making import Made, make_maps, refuse_unknown_kinds
+from hedgerow.jobs.making import Made, checked, make_maps
 from hedgerow.jobs.manifest import FILE, manifest
 from hedgerow.jobs.outfolder import out_folder
-from hedgerow.jobs.planning import Failure, plan
+from hedgerow.jobs.planning import Failure
 from hedgerow.writers._tables import write_json
 
 
@@ -42,9 +41,7 @@ def run(
         HedgerowError: nothing could be done; inputs that fail beside others are in the result.
     """
     out = Path(out)
-    refuse_unknown_kinds(config)
-    recipes = load_recipes(config.arms)
-    planned = plan(config)
+    recipes, planned = checked(config)
     with (
         out_folder(out, planned, recipes, overwrite=overwrite, resume=resume) as work,
         Graph(config.scheduler, config.workers) as graph,

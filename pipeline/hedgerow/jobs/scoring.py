@@ -23,6 +23,7 @@ from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.tiling import tile_geobox
 from hedgerow.geo.windows import whole
 from hedgerow.jobs.inputs import RASTER_SUFFIXES
+from hedgerow.jobs.outfolder import SCORES
 from hedgerow.jobs.tracing import read_labels
 from hedgerow.records import OTHER, Regions, Score
 from hedgerow.sources._truth import read_truth
@@ -70,7 +71,7 @@ def score(
     candidate: Path | str,
     reference: Path | str,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     gsd_m: float | None = None,
     tile_px: int = _TILE_PX,
     overwrite: bool = False,
@@ -91,8 +92,9 @@ def score(
         ScoreError: grids that differ, nothing in common, folders without a common stem.
         SourceError: a file that cannot be read as a map.
     """
-    if out is not None and (out / "scores.json").exists() and not overwrite:
-        raise ConfigError(f"{out / 'scores.json'}: exists already; choose another folder or pass --overwrite")
+    target = None if out is None else Path(out) / SCORES
+    if target is not None and target.exists() and not overwrite:
+        raise ConfigError(f"{target}: exists already; choose another folder or pass --overwrite")
     pairs = _pairs(Path(candidate), Path(reference))
     chosen = scorers()
     measured: dict[str | None, Measured] = {}
@@ -100,9 +102,8 @@ def score(
         views, geobox = _views(one, other, gsd_m)
         measured[name] = measure(views, chosen.metrics, tile_geobox(geobox, tile_px, 0))
     found = scores(measured, chosen, arm=ARM, against=AGAINST, pooled=None not in measured)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_scores([one.as_row() for one in found], out / "scores.json")
+    if target is not None:
+        write_scores([one.as_row() for one in found], target)
     return found
 
 

@@ -55,7 +55,7 @@ class RangeObserver:
     def percentiles(self, share: float) -> tuple[float, float]:
         """Return the values below which 1 - share and share of all values lie, never beyond the extremes."""
         cumulated = np.cumsum(self.counts)
-        first = np.searchsorted(cumulated, (1 - share) * cumulated[-1], side="right")
+        first = np.searchsorted(cumulated, round((1 - share) * cumulated[-1], 6), side="right")
         last = np.searchsorted(cumulated, share * cumulated[-1])
         low, high = _value_of(np.asarray([first, last]))
         return max(float(low), self.low), min(float(high), self.high)
@@ -75,6 +75,11 @@ class RangeObserver:
             return float((counts * (rounded - values).double().square()).sum())
 
         return min((self.extremes(), *map(self.percentiles, _SHARES)), key=error)
+
+
+def extremes(observer: RangeObserver, spec: QSpec) -> tuple[float, float]:  # noqa: ARG001  (any grid spans all)
+    """Return the range that clips nothing."""
+    return observer.extremes()
 
 
 @torch.inference_mode()

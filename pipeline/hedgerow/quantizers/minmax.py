@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from hedgerow.quantization.calibrated import calibrated
-from hedgerow.quantization.grids import QSpec
-from hedgerow.quantization.observers import RangeObserver
+from hedgerow.quantization.observers import extremes
 from hedgerow.quantization.sites import BitRule
 
 
@@ -28,11 +27,7 @@ class MinMax:
 
     def apply(self, model: nn.Module, calibration: Sequence[Tensor]) -> nn.Module:
         """Return a quantized copy calibrated on images (bands, height, width)."""
-        return calibrated(model, self.config, calibration, _extremes)[0]
-
-
-def _extremes(observer: RangeObserver, spec: QSpec) -> tuple[float, float]:  # noqa: ARG001  (any grid spans all)
-    return observer.extremes()
+        return calibrated(model, self.config, calibration, extremes)[0]
 
 
 def build(config: Config) -> MinMax:
