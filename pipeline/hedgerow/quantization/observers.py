@@ -19,6 +19,9 @@ from hedgerow.quantization.sites import SitePlan
 _SHARES = (0.99999, 0.9999, 0.999, 0.998, 0.995)
 """Percentiles that `least_error` tries."""
 
+_SAMPLE = 1 << 20
+"""Values of one tensor that are counted: a softmax map of one tile can hold thirty times as many."""
+
 _SHIFT = 16
 _BINS = 1 << (32 - _SHIFT)
 
@@ -36,7 +39,7 @@ class RangeObserver:
         return self.low > self.high
 
     def update(self, x: Tensor) -> None:
-        """Take a tensor in.
+        """Take a tensor in: its extremes exactly, its distribution from at most a million evenly spaced values.
 
         Raises:
             ModelError: a value is not finite; no grid spans it.
@@ -46,7 +49,8 @@ class RangeObserver:
         if not np.isfinite([low, high]).all():
             raise ModelError(f"activations from {low} to {high} while calibrating: check the weights and the scaling")
         self.low, self.high = min(self.low, low), max(self.high, high)
-        self.counts += np.bincount(_bin_of(values), minlength=_BINS)
+        step = values.size // _SAMPLE | 1  # odd, so that it walks through all rows and columns of a map
+        self.counts += np.bincount(_bin_of(values[::step]), minlength=_BINS)
 
     def extremes(self) -> tuple[float, float]:
         """Return the smallest and largest value."""
