@@ -45,6 +45,8 @@ class RunConfig(Settings):
     """Everything that decides the result of `run` and `compare`; a manifest holds one and can be run again."""
 
     inputs: tuple[str, ...] = ()
+    out: str | None = None
+    """Folder for the results, when it is not given beside the config."""
     arms: tuple[str, ...] = ("fp32",)
     truth: str | None = None
     truth_rule: TruthRule = TruthRule()

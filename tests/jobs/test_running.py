@@ -118,3 +118,10 @@ def test_the_only_input_that_fails_is_an_error_with_its_reason(
     with pytest.raises(SourceError, match=r"cut\.tif"):
         hedgerow.run(config.model_copy(update={"inputs": (str(tmp_path / "cut.tif"),)}), tmp_path / "out")
     assert not (tmp_path / "out/run.json").exists()
+
+
+def test_the_place_of_results_may_be_part_of_the_settings(config: RunConfig, tmp_path: Path) -> None:
+    hedgerow.run(config.model_copy(update={"out": str(tmp_path / "here")}))
+    assert (tmp_path / "here" / "run.json").is_file()
+    with pytest.raises(ConfigError, match="no place for the results"):
+        hedgerow.run(config)

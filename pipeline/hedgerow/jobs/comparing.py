@@ -11,7 +11,7 @@ from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
 from hedgerow.jobs.making import Made, checked, counted, make_maps, timed
 from hedgerow.jobs.measuring import FP32, Key, MeasureItem, MeasureScene, chosen_scorers, shared_out
-from hedgerow.jobs.outfolder import SCORES, TILES, out_folder
+from hedgerow.jobs.outfolder import SCORES, TILES, chosen_out, out_folder
 from hedgerow.jobs.running import RunResult, refuse_if_nothing, result_of, write_manifest
 from hedgerow.records import Score
 from hedgerow.report.page import build_report
@@ -28,7 +28,12 @@ class Compared(RunResult):
 
 
 def compare(
-    config: RunConfig, out: Path | str, *, overwrite: bool = False, resume: bool = False, progress: Progress = silent
+    config: RunConfig,
+    out: Path | str | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> Compared:
     """Make the maps of every arm, score them against FP32 and (if given) truth, and write everything.
 
@@ -36,7 +41,7 @@ def compare(
 
     Args:
         config: what to do.
-        out: folder for the results.
+        out: folder for the results; None: `config.out`.
         overwrite: whether an existing run may be replaced.
         resume: go on with an interrupted run.
         progress: hears of every stage.
@@ -44,7 +49,7 @@ def compare(
     Raises:
         HedgerowError: nothing could be done; inputs that fail beside others are in the result.
     """
-    out = Path(out)
+    out = chosen_out(config, out)
     if FP32 not in map(arm_name, config.arms):
         config = config.model_copy(update={"arms": (FP32, *config.arms)})
     recipes, planned = checked(config)

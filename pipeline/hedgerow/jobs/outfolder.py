@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hedgerow.config import Recipe, arm_name
+from hedgerow.config import Recipe, RunConfig, arm_name
 from hedgerow.errors import ConfigError
 from hedgerow.jobs.manifest import FILE
 from hedgerow.jobs.planning import Plan
@@ -17,6 +17,17 @@ WORK, SCORES, TILES, REPORT = ".work", "scores.json", "tiles.parquet", "report.h
 _ASKED = "asked.json"
 _MAP_FILES = ("probability.tif", "borders*", ".probability*.part", ".borders*.part")
 _HOW = {"scheduler", "workers"}  # how a run is worked through, not what comes out: these may change when it is resumed
+
+
+def chosen_out(config: RunConfig, out: Path | str | None) -> Path:
+    """Return where results go: the argument, else the setting.
+
+    Raises:
+        ConfigError: neither is given.
+    """
+    if out is None and config.out is None:
+        raise ConfigError("no place for the results: give `out`, or set it in the config")
+    return Path(out if out is not None else str(config.out))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
 from hedgerow.jobs.making import Made, checked, make_maps
 from hedgerow.jobs.manifest import FILE, manifest
-from hedgerow.jobs.outfolder import out_folder
+from hedgerow.jobs.outfolder import chosen_out, out_folder
 from hedgerow.jobs.planning import Failure
 from hedgerow.writers._tables import write_json
 
@@ -26,13 +26,18 @@ class RunResult:
 
 
 def run(
-    config: RunConfig, out: Path | str, *, overwrite: bool = False, resume: bool = False, progress: Progress = silent
+    config: RunConfig,
+    out: Path | str | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> RunResult:
     """Make the maps of every arm of `config` and write the manifest.
 
     Args:
         config: what to do.
-        out: folder for the results.
+        out: folder for the results; None: `config.out`.
         overwrite: whether an existing run may be replaced.
         resume: go on with an interrupted run.
         progress: hears of every stage.
@@ -40,7 +45,7 @@ def run(
     Raises:
         HedgerowError: nothing could be done; inputs that fail beside others are in the result.
     """
-    out = Path(out)
+    out = chosen_out(config, out)
     recipes, planned = checked(config)
     with (
         out_folder(out, planned, recipes, overwrite=overwrite, resume=resume) as work,
