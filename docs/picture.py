@@ -8,6 +8,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import shapely
 from matplotlib.figure import Figure
 from odc.geo.geobox import GeoBox
 
@@ -48,15 +49,14 @@ def main(out: Path, name: str, arm: str) -> None:
 
 def _draw(axis: object, path: Path, geobox: GeoBox) -> None:
     inverse = ~geobox.transform
-    fields = geopandas.read_file(path, layer="fields")
-    for kind, shape in zip(fields["class"], fields.geometry, strict=True):
-        for ring in (shape.exterior, *shape.interiors):
-            x, y = np.asarray(ring.coords).T
-            axis.fill(*(inverse @ (x, y)), facecolor=(*_rgb(COLOURS[kind]), 0.25), edgecolor="black", linewidth=0.7)
-
-
-def _rgb(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    fields = geopandas.read_file(path, layer="fields").set_crs(None, allow_override=True)
+    pixels = shapely.transform(fields.geometry.to_numpy(), lambda xy: np.column_stack(inverse @ tuple(xy.T)))
+    fields = fields.set_geometry(pixels)
+    for kind, colour in COLOURS.items():
+        of_kind = fields[fields["class"] == kind]
+        if len(of_kind):
+            of_kind.plot(ax=axis, facecolor=colour, alpha=0.35)
+            of_kind.boundary.plot(ax=axis, color="black", linewidth=0.7)
 
 
 if __name__ == "__main__":
