@@ -5,13 +5,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hedgerow import registry
 from hedgerow.config import RunConfig
 from hedgerow.contracts import Each, one_by_one
 from hedgerow.edges.regions import RegionStore
+from hedgerow.geo.windows import Window
 from hedgerow.graph import Graph
 from hedgerow.jobs.planning import PlannedScene
-from hedgerow.records import ModelSpec
+from hedgerow.records import ModelSpec, Tile
 from hedgerow.scaling import Scaling
 from hedgerow.stages.label import label_scene
 from hedgerow.stages.predict import PredictTile
@@ -38,6 +42,28 @@ class TileTimes:
         return sum(noted) / len(noted) if noted else None
 
 
+@dataclass(frozen=True)
+class Written:
+    """A prediction as it goes to the raster: a quarter of the bytes that travel between processes."""
+
+    core: Window
+    arm: str
+    data: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AsWritten:
+    """A task: predict a tile, and turn probabilities into bytes where they were made."""
+
+    predict: PredictTile
+
+    def __call__(self, tile: Tile) -> tuple[Written, ...]:
+        """Return what is to be written, one per model."""
+        return tuple(Written(p.tile.core, p.arm, p.as_bytes(), p.valid, p.seconds) for p in self.predict(tile))
+
+
 def predict_scene(
     planned: PlannedScene,
     scaling: Scaling,
@@ -54,7 +80,7 @@ def predict_scene(
     Raises:
         HedgerowError: the first tile that could not be read or predicted.
     """
-    task = PredictTile(planned.source, scaling, planned.zoom, halo_px, tuple(models))
+    task = AsWritten(PredictTile(planned.source, scaling, planned.zoom, halo_px, tuple(models)))
     with ExitStack() as stack:
         rasters = {
             spec.arm: stack.enter_context(
@@ -64,7 +90,7 @@ def predict_scene(
         }
         for predictions in graph.each(task, planned.tiles, tick=tick):
             for prediction in predictions:
-                rasters[prediction.arm].write(prediction.tile.core, prediction.as_bytes(), prediction.valid)
+                rasters[prediction.arm].write(prediction.core, prediction.data, prediction.valid)
                 times.add(prediction.arm, prediction.seconds)
 
 
