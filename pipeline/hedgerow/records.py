@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NewType
+from typing import TYPE_CHECKING, Any, Literal, NewType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +26,20 @@ REGION_CLASSES = CLASSES[:3]
 
 Bytes = NewType("Bytes", int)
 
+Better = Literal["higher", "lower", "zero", "one", "neither"]
+"""Which way a score is good: as high or low as can be, as near to 0 or 1 as can be, or it only informs."""
+
 
 def class_pair(a: int, b: int) -> str:
     """Name the kind of border between two region classes, independent of their order: 'field|forest'."""
     order = (FIELD, FOREST, OTHER)
     first, second = sorted((a, b), key=order.index)
     return f"{CLASSES[first]}|{CLASSES[second]}"
+
+
+def level_name(name: str, level: float) -> str:
+    """Name the sum that counts how often `level` was booked: 'distance=2.5'."""
+    return f"{name}={level:.9g}"
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

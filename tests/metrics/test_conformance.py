@@ -10,13 +10,13 @@ from hedgerow.contracts import Metric
 from hedgerow.edges.views import Pair, View, view_of_labels
 from hedgerow.metrics._booking import totals
 from hedgerow.records import OTHER, Regions, Tally
+from hedgerow.stages.measure import better
 
 KINDS = registry.available("metrics")
 BOOKING = [kind for kind in KINDS if not hasattr(registry.build("metrics", kind), "compose")]
 COMPOSITES = [kind for kind in KINDS if kind not in BOOKING]
 
-SMALLER_IS_BETTER = {"gaps_per_km", "assd", "hd95", "border_shift"}
-"""Perfect is 0 for these, 1 for all others."""
+PERFECT = {"higher": 1.0, "one": 1.0, "lower": 0.0, "zero": 0.0}
 
 
 def built(kind: str) -> Metric:
@@ -28,9 +28,19 @@ def built(kind: str) -> Metric:
 def test_identity_is_exactly_perfect(kind: str, map_of: object) -> None:
     view: View = map_of(11)  # type: ignore[operator]
     for value in built(kind).conclude(totals(built(kind).book(Pair(view, view)))):
-        assert value.value == (0.0 if value.name in SMALLER_IS_BETTER else 1.0), value
-        assert value.flag is None
-        assert value.n > 0
+        if better(value.name) != "neither":
+            assert value.value == PERFECT[better(value.name)], value
+            assert value.flag is None
+            assert value.n > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_score_says_which_way_is_better(kind: str) -> None:
+    metric = registry.build("metrics", kind)
+    values = metric.compose({}) if kind in COMPOSITES else metric.conclude({})
+    directions = registry.module_of("metrics", kind).BETTER
+    assert {value.name for value in values} <= directions.keys()
+    assert all(better(name) == direction for name, direction in directions.items())
 
 
 @pytest.mark.parametrize("kind", BOOKING)
@@ -38,7 +48,7 @@ def test_another_map_is_not_perfect(kind: str, pair: Pair) -> None:
     values = built(kind).conclude(totals(built(kind).book(pair)))
     primary = values[0]
     assert primary.value is not None
-    assert primary.value > 0 if primary.name in SMALLER_IS_BETTER else 0 < primary.value < 1
+    assert 0 < primary.value < 1 if better(primary.name) in ("higher", "one") else primary.value > 0
 
 
 @pytest.mark.parametrize("kind", BOOKING)
@@ -75,7 +85,7 @@ def test_one_empty_map_never_looks_good(kind: str, map_of: object) -> None:
     metric = built(kind)
     for pair in (Pair(empty, full), Pair(full, empty)):
         for value in metric.conclude(totals(metric.book(pair))):
-            if value.name not in SMALLER_IS_BETTER:
+            if better(value.name) == "higher":
                 assert value.value in (0.0, None), value
                 assert value.flag or value.value == 0.0
 

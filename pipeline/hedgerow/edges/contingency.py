@@ -73,6 +73,18 @@ def overlaps(a: NDArray[np.int32], b: NDArray[np.int32]) -> Overlaps:
     return Overlaps(pairs // columns, pairs % columns, px)
 
 
+def matches(found: Objects, wanted: Objects, shared: Overlaps, iou: float) -> Overlaps:
+    """Return the overlaps of object pairs with IoU > `iou`, strictly: from one half on a partner is unique."""
+    cells = shared.of_objects()
+    hit = cells.px > iou * unions(found, wanted, cells)
+    return Overlaps(cells.a[hit], cells.b[hit], cells.px[hit])
+
+
+def unions(found: Objects, wanted: Objects, cells: Overlaps) -> NDArray[np.int64]:
+    """Return the pixels that either object of each overlapping pair covers."""
+    return found.area_px[cells.a - 1] + wanted.area_px[cells.b - 1] - cells.px
+
+
 def _means(flat: NDArray[np.int32], values: NDArray[Any], size: NDArray[Any]) -> NDArray[np.int64]:
     total = np.bincount(flat, weights=values.ravel(), minlength=len(size) + 1)[1:]
     return np.asarray(np.floor(total / np.maximum(size, 1)), dtype=np.int64)

@@ -7,15 +7,16 @@ in memory, about 30 bytes per pixel once all of it has been asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow.edges.canny import canny, gradient_magnitude
-from hedgerow.edges.contingency import Objects, Overlaps, objects_of, overlaps
+from hedgerow.edges.contingency import Objects, Overlaps, matches, objects_of, overlaps
 from hedgerow.edges.distance import Radius, band, eroded, within
 from hedgerow.edges.harris import harris_response
 from hedgerow.edges.layers import boundary_of, layers_of
@@ -25,6 +26,11 @@ from hedgerow.records import BORDER, CLASSES, FIELD, FOREST, OTHER, Regions
 
 LINE_THRESHOLD = 128
 """Border probability from which a pixel belongs to a line (of 255)."""
+
+MATCH_IOU = 0.5
+"""Two objects are one when their IoU exceeds this."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,7 @@ class View:
         valid: (height, width), True = valid.
         pixel_size_m: (height, width) of a pixel in metres.
         burned_line: 1-px lines of a truth (height, width); None = thin p instead.
+        probabilities: of all classes (classes, height, width) uint8 as written; None = there is only p.
     """
 
     p: NDArray[np.uint8]
@@ -44,6 +51,7 @@ class View:
     valid: NDArray[np.bool_]
     pixel_size_m: tuple[float, float] = (1.0, 1.0)
     burned_line: NDArray[np.bool_] | None = None
+    probabilities: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -114,6 +122,24 @@ class View:
         return objects_of(numbers[self.regions.labels])
 
     @cached_property
+    def object_classes(self) -> NDArray[np.uint8]:
+        """Region class of each object: that of object k at k - 1."""
+        class_of = np.zeros(len(self.objects) + 1, dtype=np.uint8)
+        class_of[self.objects.labels.ravel()] = self.classes.ravel()
+        return class_of[1:]
+
+    @cached_property
+    def _kept(self) -> dict[Callable[..., Any], Any]:
+        return {}
+
+    def once(self, make: Callable[[View], T]) -> T:
+        """Return `make(self)`, computed at the first call: what several arms or metrics read of one view."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        found: T = self._kept[make]
+        return found
+
+    @cached_property
     def _near(self) -> dict[tuple[str, Radius], NDArray[np.bool_]]:
         return {}
 
@@ -171,6 +197,22 @@ class Pair:
         """Contingency table of the objects of both maps (a = candidate, b = reference)."""
         return overlaps(self.candidate.objects.labels, self.reference.objects.labels)
 
+    @cached_property
+    def matches(self) -> Overlaps:
+        """The pairs of objects with IoU above one half, strictly."""
+        return matches(self.candidate.objects, self.reference.objects, self.overlaps, MATCH_IOU)
+
+    @cached_property
+    def _kept(self) -> dict[Callable[..., Any], Any]:
+        return {}
+
+    def once(self, make: Callable[[Pair], T]) -> T:
+        """Return `make(self)`, computed at the first call: what several metrics read of one pair."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        found: T = self._kept[make]
+        return found
+
 
 def view_of_map(
     probabilities: NDArray[np.uint8], regions: Regions, valid: NDArray[np.bool_], pixel_size_m: tuple[float, float]
@@ -178,7 +220,7 @@ def view_of_map(
     """Return the view of an arm's map: probabilities (classes, height, width) uint8 as written, and its regions."""
     if probabilities.ndim != 3 or probabilities.shape[0] != len(CLASSES):
         raise ScoreError(f"probabilities of shape {probabilities.shape}: expected ({len(CLASSES)}, height, width)")
-    return View(probabilities[BORDER], regions, valid, pixel_size_m)
+    return View(probabilities[BORDER], regions, valid, pixel_size_m, probabilities=probabilities)
 
 
 def view_of_truth(
@@ -207,8 +249,9 @@ def _painted(line: NDArray[np.bool_]) -> NDArray[np.uint8]:
 def _check(view: View) -> None:
     if view.p.ndim != 2 or view.p.dtype != np.uint8:
         raise ScoreError(f"a line view is (height, width) uint8, got {view.p.shape} {view.p.dtype}: give round(255 p)")
-    line_shape = view.p.shape if view.burned_line is None else view.burned_line.shape
-    shapes = {view.p.shape, view.regions.labels.shape, view.valid.shape, line_shape}
+    optional = (view.burned_line, view.probabilities)
+    shapes = {view.p.shape, view.regions.labels.shape, view.valid.shape}
+    shapes |= {part.shape[-2:] for part in optional if part is not None}
     if len(shapes) > 1:
         raise ScoreError(f"the parts of one view have different shapes {sorted(shapes)}: bring them to one grid first")
     if not view.valid.dtype == np.bool_:

@@ -11,6 +11,8 @@ from odc.geo.geobox import GeoBox
 
 from hedgerow.config import RunConfig
 from hedgerow.edges.burn import burned_line, burned_regions
+from hedgerow.edges.distance import nearest
+from hedgerow.edges.layers import boundary_of
 from hedgerow.edges.regions import RegionStore
 from hedgerow.edges.views import Pair, View, view_of_map, view_of_truth
 from hedgerow.geo.metres import pixel_size_m
@@ -72,9 +74,18 @@ class MeasureScene:
 
 
 def as_told(view: View, truth: Truth) -> View:
-    """Return a map without the classes that the truth does not tell of: they count as `other`."""
+    """Return a map without the classes that the truth does not tell of: they count as `other`.
+
+    Borders that vanish with them vanish from the line view too: p is 0 where the nearest border was one of those.
+    """
     untold = frozenset({FIELD, FOREST}) - truth.known
-    return View(view.p, view.regions.without(untold), view.valid, view.pixel_size_m) if untold else view
+    if not untold:
+        return view
+    regions = view.regions.without(untold)
+    p = view.p
+    if view.boundary.any():
+        p = np.where(boundary_of(regions.labels)[nearest(view.boundary)], p, np.uint8(0))
+    return View(p, regions, view.valid, view.pixel_size_m, probabilities=view.probabilities)
 
 
 def truth_view(truth: Truth, geobox: GeoBox, valid: NDArray[np.bool_]) -> View:

@@ -15,9 +15,11 @@ from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked, totals
 from hedgerow.metrics._policy import ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 DEFAULT_PX = 2.0
+
+BETTER: Mapping[str, Better] = {"boundary_f1": "higher"}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -16,9 +16,11 @@ from hedgerow.edges.views import Pair, View
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked
 from hedgerow.metrics._policy import ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 DEFAULT_PX = 2
+
+BETTER: Mapping[str, Better] = {"boundary_iou": "higher"}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -21,12 +21,21 @@ from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked, totals
 from hedgerow.metrics._policy import emptiness, not_applicable, ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 DEFAULT_TOLERANCE_PX = 2.0
 DEFAULT_BRIDGE_PX = 3
 
 _RATIOS = ("continuity", "longest_fraction", "completeness", "correctness", "quality", "gaps_per_km")
+
+BETTER: Mapping[str, Better] = {
+    "continuity": "higher",
+    "longest_fraction": "higher",
+    "completeness": "higher",
+    "correctness": "higher",
+    "quality": "higher",
+    "gaps_per_km": "lower",
+}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

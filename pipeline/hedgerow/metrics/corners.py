@@ -17,13 +17,20 @@ from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked, totals
 from hedgerow.metrics._policy import not_applicable, ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 TOLERANCE_PX = 1
 """Strength is looked for within 1 px; a match is within 1.5 px, which on the grid are the same 3 x 3 pixels."""
 
 DEFAULT_POWER = 0.25
 DEFAULT_THRESHOLD = 0.01
+
+BETTER: Mapping[str, Better] = {
+    "corner_retention": "higher",
+    "corner_retention_raw": "one",
+    "corner_precision": "higher",
+    "corner_repeatability": "higher",
+}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

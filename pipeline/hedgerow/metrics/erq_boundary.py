@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from hedgerow.metrics._policy import not_applicable
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 TERMS = ("continuity", "sharpness")
+
+BETTER: Mapping[str, Better] = {"erq_boundary": "higher"}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -22,9 +22,17 @@ from hedgerow.edges.views import Pair, View
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked
 from hedgerow.metrics._policy import ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 Profile = Literal["geo", "reference"]
+
+BETTER: Mapping[str, Better] = {
+    "erqa": "higher",
+    "erqa_reference": "higher",
+    "erqa_jaccard": "higher",
+    "erqa_precision": "higher",
+    "erqa_recall": "higher",
+}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

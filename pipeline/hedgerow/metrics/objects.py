@@ -10,14 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from hedgerow.edges.contingency import Objects, Overlaps, objects_of, overlaps
+from hedgerow.edges.contingency import Objects, Overlaps, matches, objects_of, overlaps
 from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, totals
 from hedgerow.metrics._policy import ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 DEFAULT_IOU = 0.5
+
+BETTER: Mapping[str, Better] = {
+    "object_precision": "higher",
+    "object_recall": "higher",
+    "object_f1": "higher",
+}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -82,14 +88,6 @@ class ObjectMetric:
 
     def conclude(self, sums: Mapping[str, float]) -> Sequence[Value]:
         return _values(self.name, sums)
-
-
-def matches(found: Objects, wanted: Objects, shared: Overlaps, iou: float) -> Overlaps:
-    """Return the pairs of objects with IoU > `iou`."""
-    cells = shared.of_objects()
-    union = found.area_px[cells.a - 1] + wanted.area_px[cells.b - 1] - cells.px
-    hit = cells.px > iou * union
-    return Overlaps(cells.a[hit], cells.b[hit], cells.px[hit])
 
 
 def _bookings(found: Objects, wanted: Objects, shared: Overlaps, iou: float) -> list[Booking]:

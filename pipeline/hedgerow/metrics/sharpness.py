@@ -16,9 +16,14 @@ from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked, totals
 from hedgerow.metrics._policy import ratio, sum_of
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 TOLERANCE_PX = 2
+
+BETTER: Mapping[str, Better] = {
+    "sharpness": "higher",
+    "sharpness_raw": "one",
+}
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from hedgerow.metrics._policy import not_applicable
-from hedgerow.records import Value
+from hedgerow.records import Better, Value
 
 Weights = tuple[float, float, float]
 
@@ -23,6 +23,12 @@ TERMS = {
     "spatial_quality": ("erqa", "corner_retention", "continuity"),
     "spatial_quality_sharp": ("erqa", "corner_retention", "erq_boundary"),
     "spatial_quality_raw": ("erqa_jaccard", "corner_retention_raw", "continuity"),
+}
+
+BETTER: Mapping[str, Better] = {
+    "spatial_quality": "higher",
+    "spatial_quality_sharp": "higher",
+    "spatial_quality_raw": "one",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from hedgerow.contracts import Booking, Composite, Metric
 from hedgerow.edges.layers import ALL, LAYERS
 from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
-from hedgerow.records import Score, Tally, Tile, Value
+from hedgerow.records import Better, Score, Tally, Tile, Value, level_name
 
 DEFAULT_METRICS: tuple[str | Mapping[str, Any], ...] = (
     "erqa",
@@ -40,6 +41,8 @@ MIN_VALID_SHARE = 0.01
 
 Values = dict[str, Value]
 
+_KINDS = len(LAYERS)
+
 
 @dataclass(frozen=True, slots=True)
 class Scorers:
@@ -50,6 +53,32 @@ class Scorers:
 
 
 @dataclass(frozen=True, slots=True)
+class Levels:
+    """Counted levels in long form: `count[k]` of the sum `names[name[k]]` in `cell[k]` = tile x kinds + kind."""
+
+    names: tuple[str, ...]
+    cell: NDArray[np.int64]
+    name: NDArray[np.int64]
+    count: NDArray[np.float64]
+
+    def summed(self, weights: NDArray[np.float64]) -> dict[str, float]:
+        """Return the sums by name, each entry weighted; those of 0 are left out."""
+        total = np.bincount(self.name, weights=self.count * weights, minlength=len(self.names))
+        return {self.names[k]: float(total[k]) for k in np.flatnonzero(total)}
+
+    def part(self, tile: int | None, layer: str) -> Levels:
+        """Return the entries of one tile (None = all) and one layer."""
+        chosen = (
+            slice(None) if tile is None else slice(*np.searchsorted(self.cell, np.array([tile, tile + 1]) * _KINDS))
+        )
+        cell, name, count = self.cell[chosen], self.name[chosen], self.count[chosen]
+        if layer != ALL:
+            here = cell % _KINDS == LAYERS.index(layer)
+            cell, name, count = cell[here], name[here], count[here]
+        return Levels(self.names, cell, name, count)
+
+
+@dataclass(frozen=True, slots=True)
 class Sums:
     """The sums of one metric: `values` (tiles, kinds of border, names); kind 0 is what has no layer of its own."""
 
@@ -57,12 +86,17 @@ class Sums:
     parameters: tuple[tuple[str, Any], ...]
     names: tuple[str, ...]
     values: NDArray[np.float64]
+    levels: Levels | None = None
 
     def tally(self, tile: int | None, layer: str) -> Tally:
         """Return the tally of one tile (None = all) and one layer ('all' = every kind of border)."""
         tiles = self.values.sum(axis=0) if tile is None else self.values[tile]
         chosen = tiles.sum(axis=0) if layer == ALL else tiles[LAYERS.index(layer)]
-        return Tally(self.metric, self.parameters, dict(zip(self.names, map(float, chosen), strict=True)))
+        sums = dict(zip(self.names, map(float, chosen), strict=True))
+        if self.levels is not None:
+            levels = self.levels.part(tile, layer)
+            sums |= levels.summed(np.ones(len(levels.cell)))
+        return Tally(self.metric, self.parameters, sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +124,19 @@ def scorers(settings: Iterable[str | Mapping[str, Any]] = DEFAULT_METRICS) -> Sc
         metrics=tuple(m for m in built if not hasattr(m, "compose")),
         composites=tuple(m for m in built if hasattr(m, "compose")),
     )
+
+
+@cache
+def _directions() -> dict[str, Better]:
+    found: dict[str, Better] = {}
+    for kind in registry.available("metrics"):
+        found.update(registry.module_of("metrics", kind).BETTER)
+    return found
+
+
+def better(score: str) -> Better:
+    """Say which way a score is good, by its name: 'hd95' -> 'lower', 'boundary_f1@5m' -> 'higher'."""
+    return _directions().get(score.partition("@")[0], "neither")
 
 
 def measure(pair: Pair, metrics: Sequence[Metric], tiles: Sequence[Tile]) -> Measured:
@@ -200,17 +247,23 @@ class _Address:
 
 def _sums(metric: Metric, pair: Pair, address: _Address) -> Sums:
     tables: dict[str, NDArray[np.float64]] = {}
+    levels: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float64]]]] = {}
     for booking in metric.book(pair):
-        _add(tables, booking, _cells(booking, metric, pair, address), address.tile.size * len(LAYERS))
+        cells = _cells(booking, metric, pair, address)
+        _add(tables, booking, cells, address.tile.size * _KINDS)
+        for name, booked in booking.levels.items():
+            levels.setdefault(name, []).append((cells, booked))
     names = tuple(sorted(tables))
-    stacked = np.stack([tables[name] for name in names], axis=-1) if names else np.zeros((address.tile.size, 0))
-    values = stacked.reshape(address.tile.size, len(LAYERS), len(names))
-    return Sums(metric.name, tuple(metric.parameters), names, values)
+    stacked = (
+        np.stack([tables[name] for name in names], axis=-1) if names else np.zeros((address.tile.size * _KINDS, 0))
+    )
+    values = stacked.reshape(address.tile.size, _KINDS, len(names))
+    return Sums(metric.name, tuple(metric.parameters), names, values, _counted(levels) if levels else None)
 
 
 def _cells(booking: Booking, metric: Metric, pair: Pair, address: _Address) -> NDArray[np.int64]:
     """Return the cell (tile, kind of border) of each booked pixel."""
-    tiles = address.numbers(booking.rows, booking.cols) * len(LAYERS)
+    tiles = address.numbers(booking.rows, booking.cols) * _KINDS
     return tiles + pair.layers[booking.rows, booking.cols] if metric.by_layer else tiles
 
 
@@ -218,6 +271,20 @@ def _add(tables: dict[str, NDArray[np.float64]], booking: Booking, cells: NDArra
     for name, values in booking.values.items():
         table = np.bincount(cells, weights=values, minlength=size).astype(np.float64)
         tables[name] = tables[name] + table if name in tables else table
+
+
+def _counted(levels: Mapping[str, Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]]) -> Levels:
+    """Count every level in every cell."""
+    names: list[str] = []
+    cells, numbers = [], []
+    for stem, parts in levels.items():
+        distinct, number = np.unique(np.concatenate([booked for _, booked in parts]), return_inverse=True)
+        cells += [cell for cell, _ in parts]
+        numbers.append(number + len(names))
+        names += [level_name(stem, level) for level in distinct]
+    many = max(len(names), 1)
+    code, count = np.unique(np.concatenate(cells) * many + np.concatenate(numbers), return_counts=True)
+    return Levels(tuple(names), *np.divmod(code, many), count.astype(np.float64))
 
 
 def _added(many: Sequence[Mapping[str, Tally]]) -> dict[str, Tally]:
