@@ -3,13 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hedgerow.edges.views import Pair
+from hedgerow.edges.views import Pair, view_of_truth
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import totals
 from hedgerow.metrics.continuity import Config, build, continuity
+from hedgerow.records import OTHER, Regions
 
 LINE = np.zeros((64, 64), bool)
 LINE[20, 4:60] = True
+SOMETHING = Regions(np.ones((64, 64), np.int32), np.array([OTHER, OTHER], np.uint8))
 
 
 def without(*gaps: tuple[int, int]) -> np.ndarray:
@@ -69,6 +71,35 @@ def test_gaps_are_counted_per_kilometre_of_reference() -> None:
     assert found.gaps_per_km == pytest.approx(1000 / (56 * 6))
 
 
+@pytest.mark.parametrize(
+    ("test", "lengths_px"),
+    [
+        (LINE, []),
+        (without((28, 35)), []),  # 3 px remain beyond the tolerance: bridged
+        (without((28, 36)), [4]),
+        (without((8, 18), (27, 37), (46, 56)), [6, 6, 6]),
+        (without((8, 18), (27, 47)), [6, 16]),
+        (without((32, 60)), [26]),
+        (np.roll(LINE, 3, 0), [56]),
+    ],
+)
+def test_gaps_are_as_long_as_their_unmatched_pixels(test: np.ndarray, lengths_px: list[int]) -> None:
+    found = continuity(test, LINE, pixel_size_m=(4.0, 9.0))  # 6 m per px
+    assert (found.gaps, found.gap_px) == (len(lengths_px), sum(lengths_px))
+    assert found.gap_max == max(lengths_px, default=0) * 6
+    assert found.gap_mean == pytest.approx(6 * sum(lengths_px) / max(len(lengths_px), 1))
+
+
+def test_the_longest_of_two_maps_is_the_longest_of_the_sums() -> None:
+    metric, sums = build(Config()), []
+    for test, size in ((without((28, 36)), 10.0), (without((32, 60)), 1.0)):  # one gap of 40 m, one of 26 m
+        views = (view_of_truth(SOMETHING, line, np.ones_like(LINE), (size, size)) for line in (test, LINE))
+        sums.append(totals(metric.book(Pair(*views))))
+    pooled = {name: sums[0].get(name, 0) + sums[1].get(name, 0) for name in {*sums[0], *sums[1]}}
+    values = {value.name: (value.value, value.unit) for value in metric.conclude(pooled)}
+    assert (values["gaps"], values["gap_mean"], values["gap_max"]) == ((2, "1"), (33, "m"), (40, "m"))
+
+
 def test_surplus_lines_cost_correctness_and_quality() -> None:
     test = LINE.copy()
     test[50, 4:60] = True
@@ -82,8 +113,10 @@ def test_empty_sets_follow_the_one_rule() -> None:
     both, lost, surplus = continuity(nothing, nothing), continuity(nothing, LINE), continuity(LINE, nothing)
     assert both.flag == "no lines in either map"
     assert (both.continuity, both.completeness, both.gaps_per_km) == (None, None, None)
+    assert (both.gap_mean, both.gap_max) == (None, None)
     assert (lost.continuity, lost.longest_fraction, lost.correctness, lost.quality) == (0.0, 0.0, 0.0, 0.0)
     assert lost.gaps_per_km == pytest.approx(1000 / 56)
+    assert (lost.gap_mean, lost.gap_max) == (56, 56)
     assert (surplus.continuity, surplus.quality, surplus.gaps_per_km) == (0.0, 0.0, None)
 
 
@@ -103,6 +136,15 @@ def test_removing_a_piece_of_border_never_raises_continuity(seed: int) -> None:
         for name in ("continuity", "longest_fraction", "completeness"):
             assert getattr(after, name) <= getattr(before, name) + 1e-12
         before = after
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10_000))
+def test_identity_is_exactly_perfect(seed: int) -> None:
+    lines = np.random.default_rng(seed).random((30, 40)) < 0.1
+    found = continuity(lines, lines)
+    assert (found.continuity, found.longest_fraction, found.completeness, found.correctness, found.quality) == (1,) * 5
+    assert (found.gaps, found.gaps_per_km, found.gap_mean, found.gap_max, found.flag) == (0, 0, 0, 0, None)
 
 
 @pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.rot90, np.transpose])

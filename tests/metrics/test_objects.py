@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import rasterio.features
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -30,6 +32,24 @@ def test_counts_are_those_of_all_pairs(seed: int, share: float) -> None:
     test = reference ^ (rng.random((14, 16)) < 0.08)
     found = objects(test, reference)
     assert (found.tp, found.fp, found.fn) == brute(test, reference)
+
+
+def polygons(mask: np.ndarray) -> list[shapely.Geometry]:
+    parts = rasterio.features.shapes(mask.astype(np.uint8), mask=mask, connectivity=4)
+    return [shapely.geometry.shape(outline) for outline, _ in parts]
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10_000), size=st.sampled_from([1, 3, 5]))
+def test_counts_are_those_of_polygons_laid_over_each_other(seed: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    reference = (rng.random((8, 9)) < 0.6).repeat(size, 0).repeat(size, 1)
+    test = reference ^ (rng.random(reference.shape) < 0.1)
+    found, wanted = polygons(test), polygons(reference)
+    pairs = [(one.intersection(other).area, one.union(other).area) for one in found for other in wanted]
+    tp = sum(shared / either > 0.5 for shared, either in pairs)
+    counts = objects(test, reference)
+    assert (counts.tp, counts.fp, counts.fn) == (tp, len(found) - tp, len(wanted) - tp)
 
 
 def test_empty_rasters_count_as_in_ftw() -> None:

@@ -8,7 +8,7 @@ from odc.geo.geobox import GeoBox
 from hedgerow.edges.burn import burned_line, burned_regions
 from hedgerow.edges.views import Pair, View, view_of_truth
 from hedgerow.geo.metres import pixel_size_m
-from hedgerow.metrics import boundary_f1, boundary_iou, objects
+from hedgerow.metrics import boundary_f1, boundary_iou, displacement, objects
 from hedgerow.metrics._booking import totals
 from hedgerow.records import FIELD
 
@@ -46,3 +46,12 @@ def test_a_real_truth_that_moves_away_from_itself_loses_bands_first_and_objects_
     assert steps[2][1] > 0.95  # two pixels are the tolerance
     assert steps[3][1] < 0.7  # three are beyond it, but for borders that run east
     assert steps[3][2] > 0.9
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("shift_px", [0, 1, 2])  # borders less than 3 px apart are nearer to each other
+def test_a_real_truth_moved_east_has_moved_by_so_many_metres(truth_of, shift_px: int) -> None:
+    pair, metric = Pair(truth_of(shift_px), truth_of(0)), displacement.build(displacement.Config())
+    values = {value.name: value.value for value in metric.conclude(totals(metric.book(pair)))}
+    assert values["border_shift_east"] == pytest.approx(shift_px * pair.pixel_size_m[1], rel=1e-8)
+    assert values["border_shift_north"] == 0.0

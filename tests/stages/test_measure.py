@@ -14,7 +14,7 @@ from hedgerow.errors import ConfigError, ScoreError
 from hedgerow.geo.tiling import tile_geobox
 from hedgerow.metrics._booking import Booking
 from hedgerow.records import FIELD, FOREST, OTHER, Regions, Tally, Tile, Value
-from hedgerow.stages.measure import Measured, conclude, measure, scene_values, scorers, scores, tile_values
+from hedgerow.stages.measure import Measured, better, conclude, measure, scene_values, scorers, scores, tile_values
 
 SHAPE = (300, 420)
 SCORERS = scorers()
@@ -123,7 +123,13 @@ def test_identity_scores_exactly_one(pair: Pair) -> None:
     same = Pair(pair.reference, View(pair.reference.p, pair.reference.regions, pair.valid, pair.pixel_size_m))
     for layer, values in scene_values([measure(same, SCORERS.metrics, plan(100))], SCORERS).items():
         for name, value in values.items():
-            assert value.value == (0.0 if name == "gaps_per_km" else 1.0), (layer, name)
+            if value.value is None:  # no noise to measure; no side of a field that is outside
+                assert (name, value.flag) == ("sqnr", "no difference") or (layer, name) == (
+                    "field|field",
+                    "border_shift",
+                )
+            elif better(name) != "neither":
+                assert value.value == (1.0 if better(name) in ("higher", "one") else 0.0), (layer, name)
 
 
 def test_every_name_of_the_default_set_is_there(whole: Measured) -> None:
@@ -202,7 +208,7 @@ def test_a_tile_with_hardly_a_valid_pixel_has_no_statistics_but_is_in_the_sum(pa
 def test_what_was_measured_is_small_and_picklable(whole: Measured) -> None:
     again = pickle.loads(pickle.dumps(whole))
     assert again.tallies() == whole.tallies()
-    assert len(pickle.dumps(whole)) < 10_000
+    assert len(pickle.dumps(whole)) < 100_000
 
 
 def test_all_nodata_gives_no_value_anywhere() -> None:
@@ -223,7 +229,8 @@ def test_random_worlds_add_up(seed: int, size: int) -> None:
     one, many = (scene_values([measure(small, SCORERS.metrics, plan(s, shape))], SCORERS) for s in (512, size))
     for layer in LAYERS:
         for name, value in one[layer].items():
-            assert many[layer][name].value == pytest.approx(value.value, rel=1e-12)
+            expected = None if value.value is None else pytest.approx(value.value, rel=1e-12, abs=1e-12)
+            assert many[layer][name].value == expected, (layer, name)
             assert (many[layer][name].n, many[layer][name].flag) == (value.n, value.flag)
 
 

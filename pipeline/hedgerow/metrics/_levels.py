@@ -45,8 +45,21 @@ class Histogram:
         return float(self.level[np.argmax(np.cumsum(self.count) > 0.5 * self.total)])
 
 
+_NOTHING = Histogram(np.zeros(0), np.zeros(0))
+
+
+class SumsWithHistograms(dict[str, float]):
+    """Named sums whose counted levels are held as histograms by name, so that no name has to be taken apart again."""
+
+    def __init__(self, sums: Mapping[str, float], histograms: Mapping[str, Histogram]) -> None:
+        super().__init__(sums)
+        self.histograms = histograms
+
+
 def histogram(sums: Mapping[str, float], name: str) -> Histogram:
     """Return the histogram that was booked under a name."""
+    if isinstance(sums, SumsWithHistograms):
+        return sums.histograms.get(name, _NOTHING)
     start = name + "="
     pairs = sorted((float(key[len(start) :]), count) for key, count in sums.items() if key.startswith(start) and count)
     level, count = np.array(pairs, dtype=np.float64).reshape(-1, 2).T

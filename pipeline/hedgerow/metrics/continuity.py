@@ -20,13 +20,15 @@ from hedgerow.edges.distance import eroded, radius_px, within
 from hedgerow.edges.views import Pair
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, booked, totals
+from hedgerow.metrics._levels import histogram
 from hedgerow.metrics._policy import emptiness, not_applicable, ratio, sum_of
 from hedgerow.records import Better, Value
 
 DEFAULT_TOLERANCE_PX = 2.0
 DEFAULT_BRIDGE_PX = 3
 
-_RATIOS = ("continuity", "longest_fraction", "completeness", "correctness", "quality", "gaps_per_km")
+_RATIOS = ("continuity", "longest_fraction", "completeness", "correctness", "quality")
+_GAPS = ("gaps", "gaps_per_km", "gap_mean", "gap_max")
 
 BETTER: Mapping[str, Better] = {
     "continuity": "higher",
@@ -34,7 +36,10 @@ BETTER: Mapping[str, Better] = {
     "completeness": "higher",
     "correctness": "higher",
     "quality": "higher",
+    "gaps": "lower",
     "gaps_per_km": "lower",
+    "gap_mean": "lower",
+    "gap_max": "lower",
 }
 
 
@@ -51,7 +56,7 @@ def build(config: Config) -> ContinuityMetric:
 
 @dataclass(frozen=True, slots=True)
 class Continuity:
-    """Line lengths (pixel counts), gaps longer than the bridge, and the ratios."""
+    """Line lengths (pixel counts), gaps longer than the bridge, the ratios, and the length of gaps in metres."""
 
     n_reference: int
     n_test: int
@@ -65,6 +70,8 @@ class Continuity:
     correctness: float | None
     quality: float | None
     gaps_per_km: float | None
+    gap_mean: float | None
+    gap_max: float | None
     flag: str | None = None
 
 
@@ -80,7 +87,8 @@ def continuity(
     """Return how the lines of `reference` survive in `test`: two line sets (height, width), one pixel wide.
 
     continuity = sum over components c of (sum over fragments k of l_ck^2 / L_c) / sum of L_c: the chance that two
-    random points of one border are both kept and still linked.
+    random points of one border are both kept and still linked. A gap is an 8-connected piece of unmatched reference
+    line of more than `bridge_px` pixels; a pixel is as long as the geometric mean of its sides.
 
     Source: Jaeger 2000 (effective mesh size); Heipke et al. 1997 (completeness, correctness, quality, gap statistics).
     """
@@ -91,6 +99,7 @@ def continuity(
     lines = _Lines(test, reference, within(test, radius), within(reference, radius))
     sums = totals(_bookings(lines, counted, bridge_px, pixel_size_m))
     values = ContinuityMetric(tolerance_px, bridge_px).conclude(sums)
+    concluded = {name: value.value for name, value in zip((*_RATIOS, *_GAPS), values, strict=True) if name != "gaps"}
     n_ref, n_test, hit_ref, hit_test, gaps, gap_px = (
         round(s) for s in sum_of(sums, "n_ref", "n_test", "hit_ref", "hit_test", "gaps", "gap_px")
     )
@@ -101,7 +110,7 @@ def continuity(
         matched_test=hit_test,
         gaps=gaps,
         gap_px=gap_px,
-        **dict(zip(_RATIOS, (value.value for value in values), strict=True)),
+        **concluded,
         flag=values[0].flag,
     )
 
@@ -147,17 +156,23 @@ class ContinuityMetric:
         )
         values = [
             ratio(name + self._suffix, part, whole, n_reference=n_ref, n_candidate=n_test, what="lines")
-            for name, (part, whole) in zip(_RATIOS, parts, strict=False)
+            for name, (part, whole) in zip(_RATIOS, parts, strict=True)
         ]
-        return [*values, self._gaps_per_km(sums)]
+        return [*values, *self._gap_values(sums)]
 
-    def _gaps_per_km(self, sums: Mapping[str, float]) -> Value:
+    def _gap_values(self, sums: Mapping[str, float]) -> list[Value]:
         n_ref, n_test, gaps, length_m = sum_of(sums, "n_ref", "n_test", "gaps", "length_m")
         flag = emptiness(n_ref, n_test, "lines")
-        name = "gaps_per_km" + self._suffix
+        units = dict(zip(_GAPS, ("1", "1/km", "m", "m"), strict=True))
         if not n_ref:
-            return not_applicable(name, str(flag), unit="1/km")
-        return Value(name, 1000 * gaps / length_m, "1/km", round(n_ref), flag)
+            return [not_applicable(name + self._suffix, str(flag), unit=unit) for name, unit in units.items()]
+        gap_m = histogram(sums, "gap_m")
+        mean = float(gap_m.level @ gap_m.count) / (gaps or 1.0)
+        numbers = (gaps, 1000 * gaps / length_m, mean, float(gap_m.level.max(initial=0.0)))
+        return [
+            Value(name + self._suffix, number, unit, round(n_ref), flag)
+            for (name, unit), number in zip(units.items(), numbers, strict=True)
+        ]
 
     @property
     def _suffix(self) -> str:
@@ -185,11 +200,11 @@ def _bookings(
     return [
         Booking(length.rows, length.cols, {**length.values, "length_m": length_m}),
         booked(test, n_test=None, hit_test=lines.near_reference),
-        *_fragments(reference, matched, bridge_px),
+        *_fragments(reference, matched, bridge_px, metre),
     ]
 
 
-def _fragments(reference: NDArray[np.bool_], matched: NDArray[np.bool_], bridge_px: int) -> list[Booking]:
+def _fragments(reference: NDArray[np.bool_], matched: NDArray[np.bool_], bridge_px: int, metre: float) -> list[Booking]:
     """Book what each matched pixel is linked to, whether it is in the longest fragment, and the gaps."""
     gaps = _components(reference & ~matched)
     gap_px = np.bincount(gaps.ravel())
@@ -202,7 +217,7 @@ def _fragments(reference: NDArray[np.bool_], matched: NDArray[np.bool_], bridge_
     kept = np.bincount(part, minlength=1)
     linked = kept[part] / length[whole]
     values = {"linked": linked, "longest": (part == _longest(whole, part, kept)[whole]).astype(np.float64)}
-    return [Booking(rows, cols, values), _gap_booking(gaps, gap_px, bridge_px)]
+    return [Booking(rows, cols, values), _gap_booking(gaps, gap_px, bridge_px, metre)]
 
 
 def _longest(whole: NDArray[np.int32], part: NDArray[np.int32], kept: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -214,14 +229,18 @@ def _longest(whole: NDArray[np.int32], part: NDArray[np.int32], kept: NDArray[np
     return best
 
 
-def _gap_booking(gaps: NDArray[np.int32], gap_px: NDArray[np.int64], bridge_px: int) -> Booking:
-    """Book each gap that is longer than the bridge on its first pixel."""
+def _gap_booking(gaps: NDArray[np.int32], gap_px: NDArray[np.int64], bridge_px: int, metre: float) -> Booking:
+    """Book each gap that is longer than the bridge on its first pixel.
+
+    Its length is a counted level: so the longest gap, too, can be read off added sums.
+    """
     pixels = np.flatnonzero(gaps)
     number, first = np.unique(gaps.ravel()[pixels], return_index=True)
     long = gap_px[number] > bridge_px
     rows, cols = np.divmod(pixels[first[long]], gaps.shape[1])
     lengths = gap_px[number[long]].astype(np.float64)
-    return Booking(rows, cols, {"gaps": np.ones(len(lengths)), "gap_px": lengths})
+    sums = {"gaps": np.ones(len(lengths)), "gap_px": lengths}
+    return Booking(rows, cols, sums, levels={"gap_m": lengths * metre})
 
 
 def _components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
