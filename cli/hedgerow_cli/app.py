@@ -104,25 +104,55 @@ def compare(
 @app.command()
 @guarded
 def score(
-    candidate: Annotated[Path, typer.Argument(help="Raster, vector file or folder that is judged.")],
-    reference: Annotated[Path, typer.Argument(help="Raster, vector file or folder that it is judged by.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for scores.json.")] = None,
-    gsd: Annotated[float | None, typer.Option(help="Grid for vectors, metres per pixel.")] = None,
+    candidate: Annotated[Path, typer.Argument(help="Raster, vector file, folder or 'pattern' that is judged.")],
+    reference: Annotated[Path, typer.Argument(help="Raster, vector file, folder or 'pattern' that it is judged by.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for scores.json and overlay.png.")] = None,
+    as_: Annotated[
+        str, typer.Option("--as", metavar="KIND", help="What rasters of one band hold, see above.")
+    ] = "auto",
+    reference_as: Annotated[
+        str | None, typer.Option(metavar="KIND", help="The same for the reference, if it differs.")
+    ] = None,
+    gsd: Annotated[
+        float | None, typer.Option(help="Metres per pixel, for two vectors or two rasters without CRS.")
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Bring the candidate onto the grid of the reference.")
+    ] = False,
+    metrics: Annotated[str | None, typer.Option(help="Metrics by comma, see `components metrics`.")] = None,
     tile_px: o.TilePx = None, overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False,
     verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
-    """Rasters or vectors in, scores out; no model is run."""
+    """Rasters or vectors in, scores out; no model is run.
+
+    Only what is valid in both maps counts. Two folders are compared by stem.
+
+    KIND, of rasters of one band:
+    probability  floats from 0 to 1, or bytes
+    mask         0 and one other value
+    classes      0 other, 1 field, 2 forest, 3 border
+    labels       every area of one value is a field; 0 is background
+    auto         floats: probability; integers of more than 8 bits: labels;
+                 bytes of 0 and 1, or 0 and 255: mask; up to 3: classes;
+                 others: labels if they have a palette, else probability
+
+    A probability raster written by hedgerow is known by its tag.
+    """
     listen(verbose, quiet=quiet)
+    from hedgerow.jobs.scoretable import score_table
+    from hedgerow.jobs.scoring import TILE_PX
     from hedgerow.jobs.scoring import score as job
     from hedgerow_cli.tables import show_scores
 
-    more = {"tile_px": tile_px} if tile_px else {}
-    scores = job(candidate, reference, out=out, gsd_m=gsd, overwrite=overwrite, **more)
-    rows = [score.as_row() for score in scores]
+    scores = job(
+        candidate, reference, out=out, kind=as_, reference_kind=reference_as, gsd_m=gsd, resample=resample,
+        metrics=o.names(metrics), tile_px=TILE_PX if tile_px is None else tile_px, overwrite=overwrite,
+    )  # fmt: skip
     if as_json:
-        show_json({"scores": rows})
+        show_json({"scores": [score.as_row() for score in scores]})
     else:
-        show_scores(rows)
+        table = score_table(scores)
+        show_scores(table.rows, table.inputs)
 
 
 @app.command()

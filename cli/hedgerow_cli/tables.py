@@ -7,6 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 _MB = 1e6
+_WITH_INTERVAL = "spatial_quality__fp32"  # the score that answers; intervals of the others stand in the report
+_LARGEST_RATIO = 10
+_GOOD = {"higher": "high", "lower": "low", "zero": "near 0", "one": "near 1", "neither": ""}
+"""Which way a score is good, in few letters."""
 
 
 def show_arms(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -23,30 +27,43 @@ def show_arms(rows: Sequence[Mapping[str, Any]]) -> None:
         mark = " *" if row["simulated"] else ""
         table.add_row(
             row["arm"], f"{row['size_bytes'] / _MB:.2f}{mark}", _number(row["seconds_per_tile"]),
-            *(_number(row[name]) for name in scores),
+            *(_score(row, name) for name in scores),
         )  # fmt: skip
     console = _console()
     console.print(table)
+    if any(row["intervals"] for row in rows):
+        console.print("below a score: its 95 % interval; against truth, worse or better than fp32 where that shows")
     if any(row["simulated"] for row in rows):
         console.print("* simulated: computed in float on the integer grid; the size is what packed codes would take")
 
 
-def show_scores(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print scores, one row each, borders of all kinds; others with --json."""
-    table = Table(header_style="bold")
-    for column in ("input", "score", "value", "unit", "n", "flag"):
-        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+def show_scores(rows: Sequence[Mapping[str, Any]], inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Print scores by metric, borders of all kinds, and the main ones of every input; all else with --json or -o."""
+    console = _console()
+    table = Table(title="Pooled over all inputs" if inputs else None, header_style="bold")
+    for column in ("metric", "score", "value", "unit", "good", "n", "flag"):
+        table.add_column(
+            column, justify="right" if column in ("value", "n") else "left", no_wrap=column in ("score", "value", "n")
+        )
+    shown = ""
     for row in rows:
-        if row["layer"] == "all":
-            table.add_row(
-                row["input"] or "",
-                row["metric"],
-                _number(row["value"], 4),
-                row["unit"],
-                str(row["n"]),
-                row["flag"] or "",
-            )
-    _console().print(table)
+        title, shown = "" if row["metric"] == shown else row["metric"], row["metric"]
+        table.add_row(
+            title, row["score"], _measured(row["value"], row["unit"]), row["unit"], _GOOD[row["better"]], str(row["n"]),
+            row["flag"] or "",
+        )  # fmt: skip
+    if inputs:
+        console.print(_by_input(inputs))
+    console.print(table)
+
+
+def _by_input(inputs: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="By input", header_style="bold")
+    for column in inputs[0]:
+        table.add_column(column, justify="left" if column == "input" else "right", overflow="fold")
+    for row in inputs:
+        table.add_row(row["input"], *(_number(row[name], 4) for name in row if name != "input"))
+    return table
 
 
 def show_plan(summary: Mapping[str, Any]) -> None:
@@ -87,6 +104,22 @@ def show_findings(findings: Sequence[Mapping[str, str]]) -> None:
     for finding in findings:
         table.add_row(finding["what"], finding["found"], finding["state"], finding["fix"])
     _console().print(table)
+
+
+def _measured(value: float | None, unit: str) -> str:
+    """Write ratios with four decimals, counts and quantities with up to six digits."""
+    if value is None or (unit == "1" and abs(value) < _LARGEST_RATIO):
+        return _number(value, 4)
+    return f"{value:.6g}"
+
+
+def _score(row: Mapping[str, Any], column: str) -> str:
+    """Write a score: below it its interval where that is shown, and the verdict where it differs from FP32's."""
+    interval = row["intervals"].get(column) if column == _WITH_INTERVAL else None
+    verdict = row["verdicts"].get(column)
+    below = [f"{_number(interval[0])}-{_number(interval[1])}"] if interval and interval[0] < interval[1] else []
+    below += [verdict] if verdict in ("worse", "better") else []
+    return "\n".join([_number(row[column]), *below])
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -286,7 +286,7 @@ def scores_of(done) -> dict[str, float | None]:
 
 def test_scoring_a_run_s_rasters_gives_the_scores_of_the_run(hedgerow, compared) -> None:
     one, other = (compared.out / "strips" / arm / "probability.tif" for arm in ("int8", "fp32"))
-    done = hedgerow("score", one, other, "--json")
+    done = hedgerow("score", one, other, "--json", "--tile-size", 64)  # the run's: equal to the last bit
     assert done.returncode == 0, done.stderr
     found = scores_of(done)
     run = json.loads((compared.out / "scores.json").read_text())["scores"]
@@ -341,7 +341,7 @@ def test_scores_are_a_table_for_a_person(invoke, squares: Path) -> None:
     ("words", "text"),
     [
         (("squares", "missing.tif"), "there is no such file"),
-        (("squares", "shifted"), "lie on different grids"),
+        (("squares", "elsewhere"), "lie on different grids"),
         (("vector", "vector"), "give their grid with --gsd"),
         (("squares", "folder"), "give two files or two folders"),
         (("squares", "three bands"), "has 3 bands"),
@@ -356,7 +356,7 @@ def test_maps_that_cannot_be_scored_are_refused_in_one_line(
         "squares": squares,
         "vector": vector,
         "folder": tmp_path,
-        "shifted": write_raster(tmp_path / "shifted.tif", np.ones((40, 41), np.int16)),
+        "elsewhere": write_raster(tmp_path / "zone.tif", np.ones((40, 40), np.int16), epsg=32632),
         "three bands": write_raster(tmp_path / "three.tif", np.ones((3, 40, 40), np.uint8)),
     }
     done = invoke("score", *(known.get(word, tmp_path / word) for word in words))

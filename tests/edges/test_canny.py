@@ -32,6 +32,18 @@ def test_edges_of_a_valid_image_are_opencvs(shape: tuple[int, ...]) -> None:
     assert np.array_equal(canny(image, np.ones(shape[:2], bool)), expected)
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 10_000), rows=st.integers(1, 40), cols=st.integers(1, 40), step=st.sampled_from([1, 64, 255])
+)
+def test_colour_edges_are_opencvs_also_where_channels_tie(seed: int, rows: int, cols: int, step: int) -> None:
+    image = noise(seed, (rows, cols, 3)) // step * step
+    image[..., seed % 3] = image[..., 1]
+    assert np.array_equal(canny(image), cv2.Canny(image, 100, 200) > 0)
+    cropped = image[rows // 3 :, cols // 3 :]
+    assert np.array_equal(canny(cropped), cv2.Canny(np.ascontiguousarray(cropped), 100, 200) > 0)
+
+
 def test_edges_far_from_nodata_are_those_of_the_whole_image() -> None:
     image = np.zeros((60, 60), np.uint8)
     image[35:50, 30:50] = 255

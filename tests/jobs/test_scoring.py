@@ -14,6 +14,7 @@ from affine import Affine
 import hedgerow
 from hedgerow.errors import ConfigError, ScoreError, SourceError
 from hedgerow.records import Score
+from hedgerow.stages.measure import better
 
 TRANSFORM = Affine(1, 0, 500000, 0, -1, 5000000)
 
@@ -61,9 +62,24 @@ def mask() -> np.ndarray:
 )
 def test_a_map_of_any_kind_is_perfect_against_itself(tmp_path: Path, pixels: np.ndarray, name: str) -> None:
     path = raster(tmp_path / "map.tif", pixels)
-    found = values(hedgerow.score(path, path))
-    for metric in ("boundary_iou", "boundary_f1", "erqa", "completeness", "object_f1"):
-        assert found[metric] == 1.0, name
+    assert_perfect(hedgerow.score(path, path), name)
+
+
+def test_polygons_are_perfect_against_themselves(tmp_path: Path) -> None:
+    path = polygons(tmp_path / "map.gpkg", (0, 0, 40, 40), (40, 0, 80, 40), (10, 60, 50, 90))
+    assert_perfect(hedgerow.score(path, path, gsd_m=0.7), "polygons")
+
+
+def assert_perfect(found: list[Score], name: str) -> None:
+    best = {"higher": 1.0, "one": 1.0, "lower": 0.0, "zero": 0.0}
+    everywhere = [score for score in found if score.layer == "all" and better(score.metric) in best]
+    for score in everywhere:
+        if score.value is None:
+            assert score.flag, (name, score.metric)
+        else:
+            assert score.value == best[better(score.metric)], (name, score.metric)
+    applies = {score.metric for score in everywhere if score.value is not None}
+    assert {"boundary_iou", "boundary_f1", "erqa", "completeness", "object_f1"} <= applies
 
 
 def test_a_field_that_is_missing_costs_a_quarter_of_the_objects(tmp_path: Path) -> None:

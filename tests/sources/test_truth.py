@@ -183,6 +183,17 @@ def test_a_raster_without_fields_inside_the_truth_s_extent_has_empty_truth(tmp_p
     assert len(truth.geometries) == len(truth.classes) == 0
 
 
+@pytest.mark.parametrize("name", ["a.gpkg", "a.parquet", "a.geojson", "a.shp"])
+def test_a_file_without_a_polygon_lies_nowhere_and_is_empty_truth(tmp_path: Path, name: str) -> None:
+    frame = geopandas.GeoDataFrame({"class": []}, geometry=[], crs=CRS)
+    if name.endswith("parquet"):
+        frame.to_parquet(tmp_path / name)
+    else:
+        frame.to_file(tmp_path / name, geometry_type="Polygon")
+    truth = read_truth(tmp_path / name, GRID)
+    assert len(truth.geometries) == truth.report["polygons"] == 0
+
+
 @pytest.mark.parametrize(
     ("geometry", "crs", "words"),
     [

@@ -36,10 +36,10 @@ def canny(
     Source: Canny 1986, in the form of OpenCV's `cv2.Canny(image, low, high)` (aperture 3, L1 gradient).
     """
     if valid is None or valid.all():
-        return as_mask(cv2.Canny(image, low, high))
+        return _opencv(image, low, high)
     far_from_nodata = eroded(valid, REACH_PX)
-    candidates = as_mask(cv2.Canny(image, low, low)) & far_from_nodata
-    seeds = as_mask(cv2.Canny(image, high, high)) & far_from_nodata
+    candidates = _opencv(image, low, low) & far_from_nodata
+    seeds = _opencv(image, high, high) & far_from_nodata
     return linked(candidates, seeds)
 
 
@@ -65,6 +65,35 @@ def gradient_magnitude(image: NDArray[np.uint8], valid: NDArray[np.bool_] | None
     return magnitude
 
 
+def steepest(image: NDArray[np.uint8]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Return the 3 x 3 Sobel gradient (dx, dy), each (height, width) int16, as Canny sees it.
+
+    In colour it is that of the channel where |dx| + |dy| is largest, of the first among equals.
+    """
+    first, *others = (image,) if image.ndim == 2 else (np.asarray(c, np.uint8) for c in cv2.split(image))
+    dx, dy = _sobel(first)
+    largest = np.abs(dx) + np.abs(dy)
+    for channel in others:
+        gx, gy = _sobel(channel)
+        norm = np.abs(gx) + np.abs(gy)
+        # All bits set where this channel wins: choosing by bits costs the same whatever the image, branches do not.
+        wins = -(norm > largest).astype(np.int16)
+        dx ^= (dx ^ gx) & wins
+        dy ^= (dy ^ gy) & wins
+        np.maximum(largest, norm, out=largest)
+    return dx, dy
+
+
 def as_mask(edges: NDArray[Any]) -> NDArray[np.bool_]:
     """Turn OpenCV's 0 and 255 into False and True."""
     return np.asarray(edges != 0)
+
+
+def _opencv(image: NDArray[np.uint8], low: float, high: float) -> NDArray[np.bool_]:
+    # OpenCV chooses the channel pixel by pixel, at twice the cost.
+    return as_mask(cv2.Canny(image, low, high) if image.ndim == 2 else cv2.Canny(*steepest(image), low, high))
+
+
+def _sobel(channel: NDArray[np.uint8]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    dx, dy = cv2.spatialGradient(channel, ksize=3, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(dx, np.int16), np.asarray(dy, np.int16)

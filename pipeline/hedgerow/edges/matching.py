@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Literal
 
 import cv2
@@ -64,27 +65,50 @@ def unmatched_one_to_one(
     tested: Mask, reference: Mask, offsets: Sequence[Offset], *, wrap: bool = False
 ) -> tuple[Mask, Mask]:
     """Pair pixels greedily, one offset after the other, and return what is left over of (tested, reference)."""
-    left_tested, left_reference = tested.copy(), reference.copy()
+    left_tested, left_reference = _with_spare_column(tested), _with_spare_column(reference)
+    buffer = np.empty(left_tested.size, np.uint8)
     for offset in offsets:
-        for here, there in _meetings(tested.shape, offset, wrap=wrap):
+        _pair_off(left_tested.ravel(), left_reference.ravel(), offset[0] * left_tested.shape[1] + offset[1], buffer)
+        for here, there in _across_the_frame(tested.shape, offset) if wrap else ():
             both = left_tested[here] & left_reference[there]
             left_tested[here] ^= both
             left_reference[there] ^= both
-    return left_tested, left_reference
+    return left_tested[:, :-1].view(np.bool_), left_reference[:, :-1].view(np.bool_)
 
 
-def _meetings(
-    shape: tuple[int, ...], offset: Offset, *, wrap: bool
+def _with_spare_column(mask: Mask) -> NDArray[np.uint8]:
+    """Return a copy (height, width + 1): along the flattened pixels, a step past either end of a row finds nothing."""
+    copy = np.zeros((mask.shape[0], mask.shape[1] + 1), np.uint8)
+    copy[:, :-1] = mask
+    return copy
+
+
+def _pair_off(tested: NDArray[np.uint8], reference: NDArray[np.uint8], step: int, buffer: NDArray[np.uint8]) -> None:
+    """Take out, in place, each flattened pixel k of one set whose partner k - step is in the other."""
+    if abs(step) >= len(tested):
+        return
+    here, there = (
+        tested[max(step, 0) : len(tested) + min(step, 0)],
+        reference[max(-step, 0) : len(tested) - max(step, 0)],
+    )
+    both = np.bitwise_and(here, there, out=buffer[: len(here)])
+    here ^= both
+    there ^= both
+
+
+def _across_the_frame(
+    shape: tuple[int, ...], offset: Offset
 ) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Where pixels (y, x) meet pixels (y - i, x - j): one pair of windows, and three more when the frame wraps."""
-    for rows, other_rows in _axis_meetings(shape[0], offset[0], wrap=wrap):
-        for cols, other_cols in _axis_meetings(shape[1], offset[1], wrap=wrap):
-            yield (rows, cols), (other_rows, other_cols)
+    """Where pixels (y, x) meet pixels (y - i, x - j) on the other side of the frame: up to three pairs of windows."""
+    pairs = product(_axis_meetings(shape[0], offset[0]), _axis_meetings(shape[1], offset[1]))
+    for (rows, other_rows), (cols, other_cols) in islice(pairs, 1, None):
+        yield (rows, cols), (other_rows, other_cols)
 
 
-def _axis_meetings(length: int, step: int, *, wrap: bool) -> Iterator[tuple[slice, slice]]:
+def _axis_meetings(length: int, step: int) -> Iterator[tuple[slice, slice]]:
+    """Within the axis first, then over its ends."""
     yield slice(max(step, 0), length + min(step, 0)), slice(max(-step, 0), length - max(step, 0))
-    if wrap and step:
+    if step:
         first, last = slice(0, 1), slice(length - 1, length)
         yield (first, last) if step > 0 else (last, first)
 

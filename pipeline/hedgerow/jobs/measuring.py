@@ -11,15 +11,13 @@ from odc.geo.geobox import GeoBox
 
 from hedgerow.config import RunConfig
 from hedgerow.edges.burn import burned_line, burned_regions
-from hedgerow.edges.distance import nearest
-from hedgerow.edges.layers import boundary_of
 from hedgerow.edges.regions import RegionStore
 from hedgerow.edges.views import Pair, View, view_of_map, view_of_truth
 from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.tiling import tile_geobox
 from hedgerow.geo.windows import whole
 from hedgerow.jobs.mapping import probability_path
-from hedgerow.records import FIELD, FOREST
+from hedgerow.jobs.told import as_told
 from hedgerow.sources._truth import Truth, read_truth
 from hedgerow.stages.measure import DEFAULT_METRICS, Measured, Scorers, measure, scorers
 from hedgerow.writers._probability import ProbabilityFile
@@ -62,7 +60,7 @@ class MeasureScene:
             candidate = baseline if arm == item.baseline else self._view(item.scene, arm)
             found[arm, FP32] = measure(Pair(candidate, baseline), chosen.metrics, tiles)
             if truth is not None and truth_map is not None:
-                told = as_told(candidate, truth)
+                told = as_told(candidate, truth.known)
                 found[arm, TRUTH] = measure(Pair(told, truth_map), chosen.metrics, tiles)
         return found
 
@@ -71,21 +69,6 @@ class MeasureScene:
         window = whole(file.shape)
         valid = file.valid.read(window)
         return view_of_map(file.read(window), self.regions[scene, arm].regions(), valid, pixel_size_m(file.geobox))
-
-
-def as_told(view: View, truth: Truth) -> View:
-    """Return a map without the classes that the truth does not tell of: they count as `other`.
-
-    Borders that vanish with them vanish from the line view too: p is 0 where the nearest border was one of those.
-    """
-    untold = frozenset({FIELD, FOREST}) - truth.known
-    if not untold:
-        return view
-    regions = view.regions.without(untold)
-    p = view.p
-    if view.boundary.any():
-        p = np.where(boundary_of(regions.labels)[nearest(view.boundary)], p, np.uint8(0))
-    return View(p, regions, view.valid, view.pixel_size_m, probabilities=view.probabilities)
 
 
 def truth_view(truth: Truth, geobox: GeoBox, valid: NDArray[np.bool_]) -> View:

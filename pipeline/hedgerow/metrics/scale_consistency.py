@@ -93,10 +93,11 @@ class ScaleConsistencyMetric:
         return True
 
     def book(self, pair: Pair) -> Sequence[Booking]:
-        coarser = {k: _coarser(pair, k) for k in _scales(pair)}
-        return _book(pair, 1, _F1) + [
-            b for k, small in coarser.items() for m in (_F1, _ERQA) for b in _book(small, k, m)
-        ]
+        bookings = _at_scale(_F1.book(pair), 1)
+        for k in _scales(pair):
+            small = _coarser(pair, k)
+            bookings += _at_scale([*_F1.book(small), *_ERQA.count(small)], k)
+        return bookings
 
     def conclude(self, sums: Mapping[str, float]) -> Sequence[Value]:
         fs = [_f1(sums, k) for k in (1, *COARSER)]
@@ -141,11 +142,11 @@ def _coarser(pair: Pair, k: int) -> Pair:
     return Pair(pair.candidate.once(COARSER[k]), pair.reference.once(COARSER[k]))
 
 
-def _book(pair: Pair, k: int, metric: BoundaryF1Metric | ErqaMetric) -> list[Booking]:
-    """Book a metric of a map whose pixels are `k` px long, on the pixels of the full resolution."""
+def _at_scale(bookings: Sequence[Booking], k: int) -> list[Booking]:
+    """Move what was booked on pixels `k` px long to the middles of their blocks, under names that say so."""
     return [
         Booking(b.rows * k + k // 2, b.cols * k + k // 2, {name + _suffix(k): v for name, v in b.values.items()})
-        for b in metric.book(pair)
+        for b in bookings
     ]
 
 

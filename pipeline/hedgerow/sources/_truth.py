@@ -249,10 +249,10 @@ def _made_valid(shapes: NDArray[Any], invalid: NDArray[np.bool_]) -> NDArray[Any
 
 
 def _refuse_if_apart(path: Path, layers: Iterable[PolygonLayer], grid: _Grid) -> None:
-    """Truth may be empty here, but then it must lie around the raster."""
+    """Truth may be empty here, but then it must lie around the raster, or hold nothing at all."""
     raster = degrees(grid.bounds(), grid.crs)
-    extents = [layer.degrees for layer in layers]
-    if not any(shapely.box(*raster).intersects(shapely.box(*extent)) for extent in extents):
+    extents = [extent for extent in (layer.degrees for layer in layers) if np.isfinite(extent).all()]
+    if extents and not any(shapely.box(*raster).intersects(shapely.box(*extent)) for extent in extents):
         places = "; ".join(_place(extent) for extent in extents)
         raise SourceError(
             f"{path}: truth and raster do not overlap: truth lies at {places}, the raster at {_place(raster)}. "

@@ -118,7 +118,9 @@ def _layer(path: Path, name: str, info: Any, load: Callable[[Bounds], GeoDataFra
             f"{path}: layer {name!r} has no CRS, so its place is unknown: assign one (for instance `ogr2ogr -a_srs`)"
         )
     bounds = info["total_bounds"]
-    west, south, east, north = (np.nan,) * 4 if bounds is None else map(float, bounds)
+    # An empty shapefile says that it lies at 0, 0.
+    nowhere = bounds is None or info.get("features") == 0
+    west, south, east, north = (np.nan,) * 4 if nowhere else map(float, bounds)
     return PolygonLayer(name, CRS.from_user_input(info["crs"]), (west, south, east, north), load)
 
 
