@@ -70,7 +70,7 @@ def scale_consistency(
         )
     counted = np.ones(test.shape, np.bool_) if valid is None else valid
     pair = Pair(_view(test, counted), _view(reference, counted))
-    sums = totals(_book(pair, 1, _F1) + [b for k in _scales(pair) for b in _book(_coarser(pair, k), k, _F1)])
+    sums = totals(ScaleConsistencyMetric().book(pair))
     full, half, quarter = (_f1(sums, k).value for k in (1, *COARSER))
     value = ScaleConsistencyMetric().conclude(sums)[0]
     return ScaleConsistency(value.n, full, half, quarter, value.value, value.flag)
