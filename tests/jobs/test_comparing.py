@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import distributed
+import geopandas
 import pytest
 
 import hedgerow
@@ -51,9 +52,41 @@ def test_a_caller_gets_files_and_scores(compared: Compared) -> None:
     assert [row.metric for row in compared.scores] == [row["metric"] for row in written]
 
 
+def test_differences_to_fp32_stand_beside_the_scores(compared: Compared) -> None:
+    written = json.loads((compared.out / "scores.json").read_text())
+    assert written.keys() == {"scores", "differences", "intervals"}
+    assert set(written["scores"][0]) == {
+        "metric", "arm", "against", "layer", "input", "value", "unit", "n", "low", "high", "flag", "parameters",
+        "terms_used",
+    }  # fmt: skip
+    assert set(written["differences"][0]) == {
+        "metric", "arm", "minus", "against", "layer", "input", "value", "unit", "n", "low", "high", "flag", "verdict",
+    }  # fmt: skip
+    assert [d.as_row() for d in compared.differences] == written["differences"]
+    pooled = {(row["arm"], row["metric"]): row for row in written["scores"]
+              if (row["input"], row["layer"], row["against"]) == (None, "all", "truth")}  # fmt: skip
+    (found,) = (row for row in written["differences"] if (row["metric"], row["layer"]) == ("boundary_f1", "all"))
+    ours, theirs = pooled["w4a4-minmax", "boundary_f1"], pooled["fp32", "boundary_f1"]
+    assert found["value"] == ours["value"] - theirs["value"]
+    assert found["n"] == 8  # tiles of two scenes
+    assert found["low"] <= found["high"]
+    assert ours["low"] < ours["high"]
+
+
+def test_every_tile_says_how_much_border_fp32_has_there(compared: Compared) -> None:
+    tiles = geopandas.read_parquet(compared.out / "tiles.parquet")
+    address = ("boundary_f1", "all", "fp32", "w4a4-minmax")
+    rows = [row for row in compared.scores if (row.metric, row.layer, row.against, row.arm) == address]
+    assert len(rows) == 3
+    for row in rows:
+        here = tiles[(tiles["arm"] == row.arm) & ((tiles["input"] == row.input) | (row.input is None))]
+        assert here["border_px__fp32"].sum() == row.n
+
+
 def test_every_stage_is_announced_and_counted_to_its_end(compared: Compared, heard: dict) -> None:
     # nine tiles would be 64 px; of 96 px there are 2 x 2 per scene
-    totals = {"scale": 2, "quantize": 2, "predict": 8, "map": 4, "measure": 2}
+    # two arms, each against fp32 and against truth, have intervals
+    totals = {"scale": 2, "quantize": 2, "predict": 8, "map": 4, "measure": 2, "intervals": 4}
     assert heard.keys() == totals.keys()
     for stage, total in totals.items():
         steps = heard[stage]

@@ -61,8 +61,27 @@ def test_a_table_has_a_row_per_arm_and_the_columns_that_were_measured(tmp_path: 
     (tmp_path / "scores.json").write_text(json.dumps({"scores": [row.as_row() for row in rows]}))
     first, second = arm_table(tmp_path)
     assert first == {"arm": "fp32", "simulated": False, "size_bytes": 10, "seconds_per_tile": None, "erqa__fp32": 1.0,
-                     "boundary_f1__fp32": None}  # fmt: skip
+                     "boundary_f1__fp32": None, "intervals": {}, "verdicts": {}}  # fmt: skip
     assert (second["erqa__fp32"], second["boundary_f1__fp32"]) == (0.5, None)
+
+
+def test_a_table_tells_intervals_and_verdicts_by_column(tmp_path: Path) -> None:
+    arms = [{"name": n, "simulated": False, "size_bytes": 10, "seconds_per_tile": None} for n in ("fp32", "int8")]
+    (tmp_path / "run.json").write_text(json.dumps({"arms": arms}))
+    address = {"arm": "int8", "metric": "boundary_f1", "against": "truth", "input": None}
+    rows = [
+        address | {"layer": layer, "value": 0.5, "low": low, "high": 0.6}
+        for layer, low in (("all", 0.4), ("field|field", 0.1))
+    ]
+    differences = [
+        address | {"layer": "all", "verdict": "worse"},
+        address | {"layer": "field|field", "verdict": "better"},
+    ]
+    (tmp_path / "scores.json").write_text(json.dumps({"scores": rows, "differences": differences}))
+    first, second = arm_table(tmp_path)
+    assert (first["intervals"], first["verdicts"]) == ({}, {})
+    assert second["intervals"] == {"boundary_f1__truth": [0.4, 0.6]}
+    assert second["verdicts"] == {"boundary_f1__truth": "worse"}
 
 
 def test_a_folder_without_a_comparison_has_no_table(tmp_path: Path) -> None:

@@ -49,6 +49,20 @@ def score_rows(stem: str) -> list[dict[str, Any]]:
         rows.append(score_row("boundary_f1", arm, "truth", 0.6 * value))
         rows.append(score_row("boundary_f1", arm, "truth", 0.6 * value, input=stem))
         rows.append(score_row("object_f1", arm, "truth", None, flag="no object in truth"))
+        rows.append(score_row("hd95", arm, "truth", 12.5 / value, unit="m", n=4321, flag="3 objects were missed"))
+    return rows
+
+
+def difference_rows() -> list[dict[str, Any]]:
+    """What each arm has less than fp32 against truth: the first is like it, the others are worse."""
+    rows = []
+    for arm, value in list(ARMS.items())[1:]:
+        less, verdict = 0.6 * (value - 1), "no difference shown" if arm == "int8" else "worse"
+        row = {"arm": arm, "minus": "fp32", "against": "truth", "layer": "all", "input": None, "unit": "1", "n": 8}
+        interval = {"low": less - 0.02, "high": less + 0.019, "flag": None, "verdict": verdict}
+        rows.append(row | interval | {"metric": "boundary_f1", "value": less})
+        nothing = {"low": None, "high": None, "verdict": None}
+        rows.append(row | nothing | {"metric": "object_f1", "value": None, "flag": "fp32: no object in truth"})
     return rows
 
 
@@ -73,7 +87,8 @@ def make_run(out: Path, image: Path, shape: tuple[int, int] = SHAPE, tile_px: in
             for k, tile in enumerate(tile_geobox(geobox, tile_px, 0))
         ]  # fmt: skip
     write_tiles(tiles, out / "tiles.parquet")
-    write_scores(score_rows(stem), out / "scores.json")
+    intervals = {"level": 0.95, "resamples": 123, "fewest_tiles": 6}
+    write_scores(score_rows(stem), out / "scores.json", differences=difference_rows(), intervals=intervals)
     write_json(
         {
             "inputs": [

@@ -1,5 +1,6 @@
 """The report: self-contained, complete, safe with any name, and tolerant of what is missing."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,9 @@ import pytest
 
 from hedgerow.errors import SourceError
 from hedgerow.report import build_report
+from hedgerow.report.wording import number_text
 
+ARMS = ("fp32", "int8", "w4a4-spatial", "w4a4-minmax")
 VOID = {"meta", "img", "br", "wbr", "hr", "link", "input", "use", "path"}
 
 
@@ -76,7 +79,8 @@ def test_the_answer_names_the_best_arm_and_the_best_and_worst_of_four_bits(run_f
 
 def test_the_page_shows_every_promised_part(run_folder: Path) -> None:
     page = outline_of(run_folder)
-    for part in ("Arms", "Where most was lost", "Inputs", "What failed", "What was quantized", "Settings"):
+    for part in ("Arms", "Against truth: is any arm worse than fp32?", "By kind of border", "Where most was lost",
+                 "Inputs", "Every score", "What failed", "What was quantized", "Settings"):  # fmt: skip
         assert part in page.text
     assert page.text.count("simulated") >= 2
     assert "W4 A4 at 12 sites: blocks.*.attn.qkv" in page.text
@@ -87,6 +91,72 @@ def test_the_page_shows_every_promised_part(run_folder: Path) -> None:
     pictures = [address for address in page.addresses if address.startswith("data:")]
     assert len(pictures) == 4 * 4
     assert max(map(len, pictures)) < 150_000 * 4 / 3
+
+
+def test_the_page_says_of_every_arm_whether_it_is_worse_than_fp32(run_folder: Path) -> None:
+    text = outline_of(run_folder).text
+    assert "int8: no difference to fp32 is shown in any of the scores looked at (1)." in text
+    assert "w4a4-minmax is worse than fp32 in boundary_f1, of the scores looked at (1)." in text
+    # 0.6 x (0.42 - 1) = -0.348, from -0.368 to -0.329
+    assert "0.252 \u22120.348 \u22120.368 to \u22120.329 \u25bd worse" in text
+    assert "for int8: no difference shown (\u22120.018, 95% interval \u22120.038 to +0.001)" in text
+
+
+def test_intervals_are_shown_and_explained(run_folder: Path) -> None:
+    text = outline_of(run_folder).text
+    assert "0.950\u20130.990" in text
+    assert "95% intervals from 123 random draws of the 4 tiles" in text
+
+
+def test_a_run_without_truth_says_so(run_folder: Path) -> None:
+    path = run_folder / "scores.json"
+    content = json.loads(path.read_text())
+    content["scores"] = [row for row in content["scores"] if row["against"] == "fp32"]
+    path.write_text(json.dumps(content | {"differences": []}))
+    page = outline_of(run_folder)
+    assert "The run has no truth" in page.text
+    assert "less fp32's" not in page.text
+
+
+def test_scores_from_before_there_were_intervals_still_make_a_page(run_folder: Path) -> None:
+    path = run_folder / "scores.json"
+    rows = [row | {"low": None, "high": None} for row in json.loads(path.read_text())["scores"]]
+    path.write_text(json.dumps({"scores": rows}))
+    text = outline_of(run_folder).text
+    assert "the tiles are too few to say whether it is worse than fp32" in text
+    assert "random draws" not in text
+
+
+def test_every_pooled_number_can_be_found_with_its_support_flag_and_unit(run_folder: Path) -> None:
+    page = (run_folder / "report.html", outline_of(run_folder))
+    arms = re.findall(r"<details>.*?</details>", page[0].read_text(), flags=re.DOTALL)
+    assert [re.search(r"<summary>(\S+)", arm).group(1) for arm in arms] == list(ARMS)
+    rows = json.loads((run_folder / "scores.json").read_text())["scores"]
+    for name, text in zip(ARMS, arms, strict=True):
+        for row in rows:
+            if row["arm"] == name and row["input"] is None and (row["layer"] == "all" or row["value"] is not None):
+                assert row["metric"] in text
+                assert number_text(row["value"]) in text if row["value"] is not None else row["flag"] in text
+    assert "hd95 \u2193 m" in " ".join(Outline(arms[1]).text.split())
+    assert "4\u202f321" in arms[1]
+    assert "3 objects were missed" in arms[1]
+
+
+def test_kinds_of_border_stand_with_the_scores_of_every_arm(run_folder: Path) -> None:
+    page = (run_folder / "report.html", outline_of(run_folder))[0].read_text()
+    section = page[page.index('id="borders"') : page.index('id="tiles"')]
+    text = Outline(f"<p>{section[section.index('>') + 1 :].rpartition('</section>')[0]}</p>").text
+    assert "field|field 900 px in fp32" in text
+    assert "field|forest 300 px in fp32" in text
+    assert "forest|other" not in text  # no such border
+    assert text.count("\u25b2 0.920") == 2  # int8 is best of both kinds: 0.97 - 0.05
+
+
+def test_the_worst_tiles_are_ranked(run_folder: Path) -> None:
+    page = (run_folder / "report.html", outline_of(run_folder))[0].read_text()
+    section = page[page.index("The worst tiles in their order") : page.index('id="inputs"')]
+    assert re.findall(r"<th scope=\"row\">(\d+)</th>", section) == ["1", "2", "3", "4"]
+    assert re.findall(r'class="worst">([\d.]+)<', section) == ["0.390", "0.400", "0.410", "0.420"]
 
 
 def test_names_and_errors_are_text_and_never_markup(run_folder: Path) -> None:

@@ -15,10 +15,11 @@ from pyproj import CRS
 from hedgerow.geo.windows import Window
 from hedgerow.records import CLASSES
 from hedgerow.report import pictures, wording
+from hedgerow.report.cells import cell, difference_cell, ranks
 from hedgerow.report.leavings import Leavings, ScoreTable
 from hedgerow.report.quantized import site_groups
 from hedgerow.report.standings import answer, low_bit_arms, standings
-from hedgerow.report.worst import pixel_window, worst_tiles
+from hedgerow.report.worst import judged_arms, pixel_window, ranking, worst_tiles
 from hedgerow.writers._tables import footprint
 
 COLUMN = ("spatial_quality", "fp32")
@@ -43,6 +44,42 @@ def test_best_and_worst_are_marked_among_what_is_shown_and_ties_share() -> None:
     assert rows["fp32"].text == "reference"
     assert (rows["d"].text, rows["d"].reason) == ("n/a", "no borders")
     assert rows["c"].percent == pytest.approx(30)
+
+
+def test_best_is_what_the_direction_of_the_score_says() -> None:
+    table = ScoreTable(tuple(
+        {"metric": metric, "arm": arm, "against": "truth", "value": value}
+        for metric, values in {"hd95": (9.0, 3.0), "area_bias": (-1.0, 4.0), "sharpness_raw": (1.4, 0.9)}.items()
+        for arm, value in zip("ab", values, strict=True)
+    ))  # fmt: skip
+    assert ranks(table, "hd95", "truth", "ab") == {"a": "worst", "b": "best"}
+    assert ranks(table, "area_bias", "truth", "ab") == {"a": "best", "b": "worst"}
+    assert ranks(table, "sharpness_raw", "truth", "ab") == {"a": "worst", "b": "best"}
+
+
+def test_a_score_that_only_informs_has_no_best() -> None:
+    rows = ({"metric": "no-such-score", "arm": arm, "against": "truth", "value": v} for arm, v in (("a", 1), ("b", 2)))
+    assert ranks(ScoreTable(tuple(rows)), "no-such-score", "truth", "ab") == {}
+
+
+def test_an_interval_is_shown_unless_every_resample_says_the_same() -> None:
+    row = {"value": 0.5, "low": 0.4, "high": 0.6}
+    assert cell(row).interval == "0.400\u20130.600"
+    assert cell(row | {"low": 0.5, "high": 0.5}).interval == ""
+    assert cell(row | {"low": None, "high": None}).interval == ""
+    assert cell({"value": -3.5, "low": -4, "high": 1, "unit": "m"}).interval == "\u22124.000 to 1.000"
+
+
+def test_a_difference_is_shown_with_its_sign_interval_and_verdict() -> None:
+    row = {"value": -0.024, "low": -0.0361, "high": 0.0004, "n": 9, "verdict": "worse", "flag": None}
+    found = difference_cell(row)
+    assert (found.text, found.interval) == ("\u22120.024", "\u22120.036 to +0.000")
+    assert (found.verdict, found.n) == ("worse", 9)
+    missing = difference_cell({"value": None, "n": 2, "flag": "fp32: no borders", "verdict": None})
+    assert (missing.text, missing.reason, missing.verdict) == ("n/a", "fp32: no borders", "")
+    alone = difference_cell({"value": 0.1, "n": 2, "low": None, "high": None, "flag": "no interval: 2 tiles"})
+    assert (alone.text, alone.reason) == ("+0.100", "no interval: 2 tiles")
+    assert difference_cell(None) is None
 
 
 def test_one_arm_alone_is_neither_best_nor_worst() -> None:
@@ -80,6 +117,21 @@ def test_the_worst_tiles_are_the_lowest_each_once_and_of_few_bits_only() -> None
     found = [(tile.input, tile.tile, tile.arm, tile.score) for tile in worst_tiles(run)]
     assert found == [("a", "t0", "w3a4", 0.2), ("a", "t1", "w4a4", 0.4)]
     assert len(worst_tiles(run, most=1)) == 1
+    ranked = ranking(run)
+    assert judged_arms(run) == ["w4a4", "w3a4"]
+    assert [(row.rank, row.tile.tile, row.scores) for row in ranked] == [(1, "t0", (0.5, 0.2)), (2, "t1", (0.4, None))]
+    # The middle of 10 m from the corner of a zone's central meridian lies 5 m east of 9 degrees.
+    assert ranked[0].place.endswith(f"{9 + 5 / (111_320 * np.cos(np.radians(54.15))):.5f} E")
+
+
+def test_tiles_with_hardly_a_border_are_not_ranked() -> None:
+    box = footprint(GeoBox((10, 10), Affine(1, 0, 500000, 0, -1, 6000000), "EPSG:32632"))
+    names = ("input", "tile", "arm", "erq_boundary__fp32", "border_px__fp32")
+    rows = [("a", "woods", "w4a4", 0.0, 49), ("a", "fields", "w4a4", 0.4, 50)]
+    frame = geopandas.GeoDataFrame(
+        [dict(zip(names, row, strict=True)) for row in rows], geometry=[box] * len(rows), crs="EPSG:4326"
+    )
+    assert [tile.tile for tile in worst_tiles(run_of({"w4a4": 0.5}, frame))] == ["fields"]
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:4326", "EPSG:3035"])
@@ -173,6 +225,11 @@ def test_sites_of_one_kind_stand_under_one_name() -> None:
         (wording.size_text(4_812_345), "4.81 MB"), (wording.size_text(512), "512 B"),
         (wording.size_text(None), "\u2013"),
         (wording.seconds_text(0.0213), "21.3 ms"), (wording.seconds_text(200), "3 min 20 s"),
+        (wording.number_text(0.123456), "0.123"), (wording.number_text(-0.000123), "\u22120.00012"),
+        (wording.number_text(12.5, signed=True), "+12.500"), (wording.number_text(1402.0), "1\u202f402"),
+        (wording.number_text(37.0), "37"), (wording.number_text(1.0), "1.000"), (wording.number_text(0.0), "0.000"),
+        (wording.number_text(123.456), "123.5"), (wording.interval_text(0.0001, 0.2), "0.000\u20130.200"),
+        (wording.interval_text(None, 0.2), ""),
         (wording.score_text(-0.25), "\u22120.250"), (wording.count_text(1234567), "1\u202f234\u202f567"),
         (wording.value_text({"a": [1, 2.5], "b": True}), "a 1, 2.5, b yes"),
     ],

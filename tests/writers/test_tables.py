@@ -33,6 +33,17 @@ def test_nan_and_double_rows_are_refused_and_nothing_is_written(tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
+def test_differences_stand_beside_the_scores_and_only_where_they_are_given(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    write_scores([score()], path)
+    assert json.loads(path.read_text()).keys() == {"scores"}
+    write_scores([score()], path, differences=[score(value=-0.1)], intervals={"level": 0.95})
+    content = json.loads(path.read_text())
+    assert (content["differences"][0]["value"], content["intervals"]) == (-0.1, {"level": 0.95})
+    with pytest.raises(ScoreError, match="one row each"):
+        write_scores([], path, differences=[score(), score()])
+
+
 def test_tiles_have_one_row_each_in_degrees_and_a_column_per_score(tmp_path: Path) -> None:
     geobox = GeoBox((100, 200), Affine(10, 0, 500000, 0, -10, 6000000), "EPSG:32632")
     tile = {"input": "a", "tile": "r0000c0000", "status": "ok", "support": 20_000, "geometry": footprint(geobox)}

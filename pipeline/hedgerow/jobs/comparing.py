@@ -9,21 +9,24 @@ from hedgerow.config import RunConfig, arm_name
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import SourceError
 from hedgerow.graph import Graph
+from hedgerow.jobs.judging import interval_settings, judged
 from hedgerow.jobs.making import Made, checked, counted, make_maps, timed
 from hedgerow.jobs.measuring import FP32, Key, MeasureItem, MeasureScene, chosen_scorers, shared_out
 from hedgerow.jobs.outfolder import SCORES, TILES, chosen_out, out_folder
 from hedgerow.jobs.running import RunResult, refuse_if_nothing, result_of, write_manifest
 from hedgerow.records import Score
 from hedgerow.report.page import build_report
-from hedgerow.stages.measure import Measured, scores, tile_values
+from hedgerow.stages.differences import Difference
+from hedgerow.stages.measure import Measured, tile_values
 from hedgerow.writers._tables import footprint, write_scores, write_tiles
 
 
 @dataclass(frozen=True)
 class Compared(RunResult):
-    """Results of a comparison: also the scores, and the report's path."""
+    """Results of a comparison: also the scores, their differences, and the report's path."""
 
     scores: tuple[Score, ...] = ()
+    differences: tuple[Difference, ...] = ()
     report: Path = Path()
 
 
@@ -65,12 +68,19 @@ def compare(
         refuse_if_nothing(made)
         with timed(made, "measure"):
             measured = _measure(made, graph, progress)
-        found = _scores(made, measured)
-        write_scores([score.as_row() for score in found], out / SCORES)
+        with timed(made, "intervals"):
+            arms = [arm.name for arm in made.arms]
+            found = judged(made.plan.config, arms, measured, graph, progress)
+        write_scores(
+            [score.as_row() for score in found.scores],
+            out / SCORES,
+            differences=[difference.as_row() for difference in found.differences],
+            intervals=interval_settings(made.plan.config),
+        )
         write_tiles(_tile_rows(made, measured), out / TILES)
         write_manifest(made)
         report = build_report(out)
-    return Compared(**vars(result_of(made)), scores=tuple(found), report=report)
+    return Compared(**vars(result_of(made)), scores=found.scores, differences=found.differences, report=report)
 
 
 def _measure(made: Made, graph: Graph, progress: Progress) -> dict[str, dict[Key, Measured]]:
@@ -83,20 +93,9 @@ def _measure(made: Made, graph: Graph, progress: Progress) -> dict[str, dict[Key
     for item, outcome in zip(items, graph.outcomes(task, items, tick=tick), strict=True):
         if outcome.error is not None:
             made.fail(item.scene, outcome.error)
-            found.pop(item.scene, None)
         else:
             found.setdefault(item.scene, {}).update(outcome.result or {})
-    return found
-
-
-def _scores(made: Made, measured: Mapping[str, Mapping[Key, Measured]]) -> list[Score]:
-    chosen = chosen_scorers(made.plan.config)
-    keys = dict.fromkeys(key for scene in measured.values() for key in scene)
-    rows: list[Score] = []
-    for arm, against in keys:
-        by_input = {name: scene[arm, against] for name, scene in measured.items() if (arm, against) in scene}
-        rows += scores(by_input, chosen, arm=arm, against=against)
-    return rows
+    return {scene.name: found[scene.name] for scene in made.scenes() if scene.name in found}
 
 
 def _tile_rows(made: Made, measured: Mapping[str, Mapping[Key, Measured]]) -> list[dict[str, Any]]:
@@ -117,4 +116,6 @@ def _tile_rows(made: Made, measured: Mapping[str, Mapping[Key, Measured]]) -> li
                     },
                 )
                 row |= {f"{name}__{against}": value.value for name, value in values.items()}
+                if against == FP32 and "boundary_f1" in values:
+                    row[f"border_px__{FP32}"] = values["boundary_f1"].n  # how much there was to lose
     return list(rows.values())

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,18 @@ COLUMNS = (
 def arm_table(out: Path) -> list[dict[str, Any]]:
     """Return one row per arm of a finished comparison: size, time per tile and the pooled scores.
 
+    `intervals` holds [low, high] of every score in the table, `verdicts` what its difference to FP32 says, by column.
+
     Raises:
         SourceError: `out` holds no finished comparison.
     """
     try:
         run = json.loads((out / FILE).read_text(encoding="utf-8"))
-        scores = json.loads((out / SCORES).read_text(encoding="utf-8"))["scores"]
+        content = json.loads((out / SCORES).read_text(encoding="utf-8"))
+        scores = content["scores"]
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(f"{out}: holds no finished comparison ({error})") from error
-    pooled = {
-        (row["arm"], f"{row['metric']}__{row['against']}"): row["value"]
-        for row in scores
-        if row["input"] is None and row["layer"] == "all"
-    }
+    pooled, differences = _pooled(scores), _pooled(content.get("differences") or ())
     columns = [c for c in COLUMNS if any(name == c for _, name in pooled)]
     return [
         {
@@ -46,10 +45,29 @@ def arm_table(out: Path) -> list[dict[str, Any]]:
             "simulated": arm["simulated"],
             "size_bytes": arm["size_bytes"],
             "seconds_per_tile": arm["seconds_per_tile"],
-            **{column: pooled.get((arm["name"], column)) for column in columns},
+            **{column: pooled.get((arm["name"], column), {}).get("value") for column in columns},
+            "intervals": {
+                column: [row["low"], row["high"]]
+                for column in columns
+                if (row := pooled.get((arm["name"], column))) and row.get("low") is not None
+            },
+            "verdicts": {
+                column: row["verdict"]
+                for column in columns
+                if (row := differences.get((arm["name"], column))) and row.get("verdict")
+            },
         }
         for arm in run["arms"]
     ]
+
+
+def _pooled(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return the rows of all inputs and borders by arm and column."""
+    return {
+        (row["arm"], f"{row['metric']}__{row['against']}"): row
+        for row in rows
+        if row["input"] is None and row["layer"] == "all"
+    }
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,20 @@ _LEADER = {"arrowstyle": "-", "color": _TEXT, "alpha": 0.35, "lw": 0.8, "shrinkB
 def size_chart(run: Leavings) -> str | None:
     """Return a chart of the answering score over the size of each arm, or None where the run has no two points."""
     metric = answering_metric(run.scores)
-    points = []
+    points, intervals = [], []
     for arm in run.arms if metric else ():
         name, size = str(arm.get("name")), arm.get("size_bytes")
         value = 1.0 if name == REFERENCE else run.scores.value(str(metric), name, REFERENCE)
         if size and value is not None:
             points.append((float(size) / 1e6, value, name, bool(arm.get("simulated"))))
+            intervals.append(_interval(run, str(metric), name))
     if len(points) < 2:
         return None
     figure = Figure(figsize=(7.2, max(3.6, 0.3 * len(points))), layout="constrained")
     axes = _bare(figure.add_subplot())
-    for size_mb, value, _, simulated in points:
+    for (size_mb, value, _, simulated), interval in zip(points, intervals, strict=True):
+        if interval is not None:
+            axes.plot([size_mb] * 2, interval, color=_BAR, lw=1.6, solid_capstyle="butt")
         axes.plot(size_mb, value, "o", ms=8, mew=1.6, mec=_BAR, mfc=_PAPER if simulated else _BAR, zorder=3)
     axes.set_xlim(0, 1.35 * max(point[0] for point in points))
     axes.set_ylim(min(0.0, *(point[1] for point in points)), 1.08)
@@ -55,7 +58,8 @@ def layer_chart(run: Leavings, metric: str = "boundary_f1") -> str | None:
     figure = Figure(figsize=(7.2, 0.5 + len(layers) * (0.45 + 0.24 * len(arms))), layout="constrained")
     for i, layer in enumerate(layers):
         axes = _bare(figure.add_subplot(len(layers), 1, i + 1))
-        _bars(axes, arms, [run.scores.value(metric, arm, REFERENCE, layer=layer) for arm in arms])
+        values = [run.scores.value(metric, arm, REFERENCE, layer=layer) for arm in arms]
+        _bars(axes, arms, values, [_interval(run, metric, arm, layer=layer) for arm in arms])
         support = count_text(_support(run, metric, arms, layer))
         axes.set_title(f"{layer}  (n = {support})", loc="left", fontsize=10, color=_TEXT, parse_math=False)
         axes.tick_params(labelbottom=i == len(layers) - 1)
@@ -67,11 +71,23 @@ def _support(run: Leavings, metric: str, arms: Sequence[str], layer: str) -> int
     return max((int(row.get("n") or 0) for row in rows if row), default=0)
 
 
-def _bars(axes: Axes, arms: Sequence[str], values: Sequence[float | None]) -> None:
+def _interval(run: Leavings, metric: str, arm: str, *, layer: str = "all") -> tuple[float, float] | None:
+    row = run.scores.find(metric, arm, REFERENCE, layer=layer)
+    if row is None or row.get("low") is None or row.get("high") is None:
+        return None
+    return float(row["low"]), float(row["high"])
+
+
+def _bars(
+    axes: Axes, arms: Sequence[str], values: Sequence[float | None], intervals: Sequence[tuple[float, float] | None]
+) -> None:
     axes.barh(range(len(arms)), [value or 0.0 for value in values], height=0.62, color=_BAR)
-    for i, value in enumerate(values):
+    for i, (value, interval) in enumerate(zip(values, intervals, strict=True)):
+        if interval is not None:
+            axes.plot(interval, [i, i], color=_TEXT, lw=1.4, solid_capstyle="butt")
         text = "n/a" if value is None else score_text(value)
-        axes.text((value or 0.0) + 0.01, i, text, va="center", fontsize=9, color=_TEXT)
+        end = max(value or 0.0, interval[1] if interval else 0.0)
+        axes.text(end + 0.01, i, text, va="center", fontsize=9, color=_TEXT)
     axes.set_yticks(range(len(arms)), arms, parse_math=False)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_xlim(0, 1.1)

@@ -14,6 +14,7 @@ from hedgerow.errors import SourceError
 Row = Mapping[str, Any]
 REFERENCE = "fp32"
 """The arm that the others are compared with."""
+TRUTH = "truth"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Leavings:
     scores: ScoreTable
     tiles: GeoDataFrame | None
     notes: tuple[str, ...]
+    differences: ScoreTable = ScoreTable()
+    """Of each arm less FP32, against truth: found like scores."""
+    intervals: Mapping[str, Any] = field(default_factory=dict)
+    """How the intervals were made."""
 
     @property
     def arms(self) -> list[Row]:
@@ -89,8 +94,15 @@ def read_leavings(out: Path) -> Leavings:
     tiles = _tiles(out / "tiles.parquet")
     if tiles is None:
         notes.append("tiles.parquet is missing or broken: no tile is shown.")
-    rows = tuple(row for row in (scores or {}).get("scores", ()) if isinstance(row, Mapping))
-    return Leavings(out, manifest, ScoreTable(rows), tiles, tuple(notes))
+    rows, differences = (_rows(scores or {}, key) for key in ("scores", "differences"))
+    intervals = (scores or {}).get("intervals")
+    return Leavings(
+        out, manifest, rows, tiles, tuple(notes), differences, intervals if isinstance(intervals, Mapping) else {}
+    )
+
+
+def _rows(content: Mapping[str, Any], key: str) -> ScoreTable:
+    return ScoreTable(tuple(row for row in content.get(key) or () if isinstance(row, Mapping)))
 
 
 def _key(row: Row) -> tuple[Any, ...]:

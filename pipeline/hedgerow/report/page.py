@@ -10,33 +10,17 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from pyproj import CRS
 
-from hedgerow.errors import HedgerowError
-from hedgerow.report import charts, pictures, wording
-from hedgerow.report.leavings import REFERENCE, Leavings, Row, read_leavings
+from hedgerow.report import borders, charts, lost, truth, wording
+from hedgerow.report.cells import interval_note, spans
+from hedgerow.report.every import every_score
+from hedgerow.report.leavings import REFERENCE, TRUTH, Leavings, Row, read_leavings
 from hedgerow.report.quantized import site_groups
 from hedgerow.report.standings import answer, answering_metric, shown_columns, standings
-from hedgerow.report.worst import WorstTile, pixel_window, worst_tiles
-from hedgerow.writers._probability import ProbabilityFile
 from hedgerow.writers._staging import staged
 
-MOST_TILES = 6
 MOST_INPUTS = 200
 """A folder of ten thousand scenes still gives a page that opens: the rest stands in scores.json."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileRow:
-    """One of the worst tiles: what it is, and its pictures as data URIs (image None where the input is gone)."""
-
-    tile: WorstTile
-    image: str | None
-    reference: str
-    arm: str
-    overlay: str
-    counts: pictures.Overlay
-    part: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +63,23 @@ def _environment() -> Environment:
 def _content(run: Leavings) -> dict[str, Any]:
     columns = shown_columns(run)
     arms = [str(arm.get("name")) for arm in run.arms]
-    tiles = [row for tile in worst_tiles(run, most=MOST_TILES) if (row := _tile_row(run, tile))]
     return {
         "answer": answer(run),
         "facts": _facts(run),
         "columns": columns,
-        "against": [(name, sum(c[1] == name for c in columns)) for name in (REFERENCE, "truth")],
+        "against": spans(columns),
         "standings": standings(run, columns),
+        "interval_note": interval_note(run),
+        "has_truth": any(row.get("against") == TRUTH for row in run.scores.rows),
+        **truth.section(run),
+        **borders.section(run),
+        **lost.section(run),
+        "every": every_score(run),
         "charts": [(title, Markup(svg)) for title, svg in _charts(run) if svg],
-        "tiles": tiles,
-        "tolerance_px": pictures.TOLERANCE_PX,
-        "classes": pictures.CLASS_COLOURS,
-        "overlay_colours": {
-            "kept": pictures.KEPT,
-            "missing": pictures.MISSING,
-            "misplaced": pictures.MISPLACED,
-        },
         "arms": arms,
         "input_metric": answering_metric(run.scores),
         "inputs": [_input_row(run, record, arms) for record in run.inputs[:MOST_INPUTS]],
+        "inputs_have_truth": any(record.get("truth") for record in run.inputs),
         "inputs_left_out": max(0, len(run.inputs) - MOST_INPUTS),
         "failures": run.failures,
         "quantized": [(str(arm.get("name")), bool(arm.get("simulated")), site_groups(arm)) for arm in run.arms],
@@ -106,7 +88,6 @@ def _content(run: Leavings) -> dict[str, Any]:
         "seconds": _seconds(run.manifest.get("seconds")),
         "attributions": _attributions(run),
         "notes": run.notes,
-        "nothing": wording.NOTHING,
     }
 
 
@@ -151,32 +132,6 @@ def _crs_name(crs: Any) -> str:
     """'EPSG:32632', or the name inside a long WKT."""
     text = wording.value_text(crs)
     return text if len(text) <= 24 else text.partition('"')[2].partition('"')[0] or f"{text[:24]}…"
-
-
-def _tile_row(run: Leavings, tile: WorstTile) -> TileRow | None:
-    """Return the pictures of one tile; None where a raster of it is gone."""
-    rasters = [ProbabilityFile(run.out / tile.input / arm / "probability.tif") for arm in (REFERENCE, tile.arm)]
-    try:
-        box = rasters[0].geobox
-        window = pixel_window(tile.footprint, CRS.from_user_input(str(box.crs)), box.transform, rasters[0].shape)
-        whole = pictures.overlay(rasters[1].read(window), rasters[0].read(window))
-        part = pictures.worst_part(window, whole.picture)
-        pixels = [raster.read(part) for raster in rasters]
-        masks = [raster.valid.read(part) for raster in rasters]
-    except (HedgerowError, OSError, ValueError):
-        return None
-    compared = pictures.overlay(pixels[1], pixels[0])
-    reference, arm = (pictures.jpeg(pictures.class_map(*pair)) for pair in zip(pixels, masks, strict=True))
-    image = next((pictures.image_of(r, part) for r in run.inputs if r.get("name") == tile.input), None)
-    return TileRow(
-        tile=tile,
-        image=None if image is None else pictures.jpeg(image),
-        reference=reference,
-        arm=arm,
-        overlay=pictures.png(compared.picture),
-        counts=compared,
-        part=f"{part.shape[1]}{wording.TIMES}{part.shape[0]} px from row {part.y0}, column {part.x0}",
-    )
 
 
 def _pairs(settings: Any) -> list[tuple[str, str]]:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hedgerow.report.cells import Cell, cell, difference_cell, ranks
 from hedgerow.report.leavings import REFERENCE, Leavings, Row, ScoreTable
-from hedgerow.report.wording import NOTHING, score_text, seconds_text, size_text, value_text
+from hedgerow.report.wording import score_text, seconds_text, size_text, value_text
 
 COLUMNS: tuple[tuple[str, str], ...] = (
     *((metric, REFERENCE) for metric in (
@@ -21,17 +22,6 @@ ANSWERING = ("spatial_quality", "erq_boundary", "boundary_f1")
 
 _BITS_IN_SITES = (r"\b[WA](\d+)\b", r"bits (\d+)")
 _BITS_IN_NAME = (r"^w(\d+)", r"^w\d+a(\d+)", r"^(?:nf|int)(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One score of one arm as the table shows it; `rank` is 'best', 'worst' or ''."""
-
-    text: str
-    percent: float | None = None
-    interval: str = ""
-    reason: str = ""
-    rank: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,7 @@ def shown_columns(run: Leavings) -> list[tuple[str, str]]:
 def standings(run: Leavings, columns: Sequence[tuple[str, str]]) -> list[Standing]:
     """Return the rows of the table of arms, in the order of the run."""
     names = [str(arm.get("name")) for arm in run.arms]
-    ranks = {column: _ranks(run.scores, column, names) for column in columns}
+    places = {column: ranks(run.scores, *column, names) for column in columns}
     return [
         Standing(
             name=name,
@@ -63,33 +53,15 @@ def standings(run: Leavings, columns: Sequence[tuple[str, str]]) -> list[Standin
             simulated=bool(arm.get("simulated")),
             size=size_text(arm.get("size_bytes")),
             seconds=seconds_text(arm.get("seconds_per_tile")),
-            cells=tuple(_cell(run.scores.find(c[0], name, c[1]), ranks[c].get(name, ""), name, c[1]) for c in columns),
+            cells=tuple(_cell(run.scores, column, name, places[column].get(name, "")) for column in columns),
         )
         for arm, name in zip(run.arms, names, strict=True)
     ]
 
 
-def _cell(row: Row | None, rank: str, arm: str, against: str) -> Cell:
-    if arm == against:
-        return Cell("reference")
-    if row is None:
-        return Cell(NOTHING, reason="not scored")
-    value, low, high = (None if row.get(key) is None else float(row[key]) for key in ("value", "low", "high"))
-    if value is None:
-        return Cell("n/a", reason=str(row.get("flag") or "does not apply"))
-    interval = "" if low is None or high is None else f"{score_text(low)}{NOTHING}{score_text(high)}"
-    return Cell(score_text(value), 100 * min(max(value, 0.0), 1.0), interval, "", rank)
-
-
-def _ranks(scores: ScoreTable, column: tuple[str, str], arms: Sequence[str]) -> dict[str, str]:
-    """Who is best and who is worst as shown: arms that show the same number share the place."""
+def _cell(scores: ScoreTable, column: tuple[str, str], arm: str, rank: str) -> Cell:
     metric, against = column
-    values = {arm: scores.value(metric, arm, against) for arm in arms if arm != against}
-    shown = {arm: round(value, 3) for arm, value in values.items() if value is not None}
-    if len(set(shown.values())) < 2:
-        return {}
-    best, worst = max(shown.values()), min(shown.values())
-    return {arm: "best" if v == best else "worst" for arm, v in shown.items() if v in (best, worst)}
+    return Cell("reference") if arm == against else cell(scores.find(metric, arm, against), rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +94,7 @@ def answer(run: Leavings) -> Answer:
     sentence += _size_clause(arms[best], arms.get(REFERENCE)) + "."
     remarks = [_lead(run.scores, metric, best, others[0])] if others else []
     remarks += [_low_bit(values, metric, [arm for arm in arms.values() if str(arm.get("name")) in values])]
-    remarks += [_truth(run.scores, best)]
+    remarks += [_truth(run, best)]
     return Answer(sentence, tuple(remark for remark in remarks if remark))
 
 
@@ -175,8 +147,13 @@ def _low_bit(values: Mapping[str, float], metric: str, arms: Sequence[Row]) -> s
     )
 
 
-def _truth(scores: ScoreTable, best: str) -> str:
-    own, other = (scores.value("boundary_f1", arm, "truth") for arm in (REFERENCE, best))
+def _truth(run: Leavings, best: str) -> str:
+    own, other = (run.scores.value("boundary_f1", arm, "truth") for arm in (REFERENCE, best))
     if own is None or other is None:
         return ""
-    return f"Against truth, boundary_f1 is {score_text(own)} for {REFERENCE} and {score_text(other)} for {best}."
+    text = f"Against truth, boundary_f1 is {score_text(own)} for {REFERENCE} and {score_text(other)} for {best}"
+    difference = difference_cell(run.differences.find("boundary_f1", best, "truth"))
+    if difference is None or not difference.verdict:
+        return f"{text}."
+    verdict = difference.verdict if difference.verdict == "no difference shown" else f"{best} is {difference.verdict}"
+    return f"{text}: {verdict} ({difference.text}, 95% interval {difference.interval})."

@@ -13,6 +13,35 @@ def score_text(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.3f}".replace("-", MINUS)
 
 
+def number_text(value: float, *, signed: bool = False) -> str:
+    """Write a number of any unit with about three digits that count, whole ones from 2 on as counts.
+
+    With a plus where it is above 0, if `signed`.
+    """
+    whole = float(value).is_integer() and abs(value) >= 2
+    return _number(value, 1000.0 if whole else abs(value), signed=signed)
+
+
+def interval_text(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """Write an interval, both ends to the same decimals; nothing where there is none."""
+    if low is None or high is None:
+        return ""
+    size = max(abs(low), abs(high))
+    between = " to " if signed or low < 0 else NOTHING
+    return f"{_number(low, size, signed=signed)}{between}{_number(high, size, signed=signed)}"
+
+
+def _number(value: float, size: float, *, signed: bool) -> str:
+    """Write a number beside others of a size."""
+    if size >= 1000:
+        text = count_text(round(abs(value)))
+    elif size and size < 0.0005:
+        text = f"{abs(value):.2g}"
+    else:
+        text = f"{abs(value):.{1 if size >= 100 else 3}f}"
+    return (MINUS if value < 0 else "+" if signed and value else "") + text
+
+
 def size_text(size: float | None) -> str:
     """Write bytes in decimal units, three digits."""
     if size is None:

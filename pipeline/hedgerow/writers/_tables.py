@@ -23,21 +23,30 @@ TILE_COLUMNS: Mapping[str, str] = {"input": "str", "tile": "str", "arm": "str", 
 _WGS84 = "EPSG:4326"
 
 
-def write_scores(rows: Iterable[Mapping[str, Any]], path: Path) -> Path:
+def write_scores(
+    rows: Iterable[Mapping[str, Any]],
+    path: Path,
+    *,
+    differences: Iterable[Mapping[str, Any]] | None = None,
+    intervals: Mapping[str, Any] | None = None,
+) -> Path:
     """Write `{"scores": [...]}`; rows as the fields of records.Score.
+
+    Args:
+        rows: the scores.
+        path: the file to write.
+        differences: rows as the fields of stages.differences.Difference, written beside the scores if given.
+        intervals: how the intervals were made, written beside them if given.
 
     Raises:
         ScoreError: two rows with the same metric, arm, against, layer and input; or a value that is not finite.
     """
-    scores = [dict(row) for row in rows]
-    seen: set[tuple[Any, ...]] = set()
-    for row in scores:
-        key = tuple(row.get(part) for part in SCORE_KEY)
-        if key in seen:
-            raise ScoreError(f"two scores for {dict(zip(SCORE_KEY, key, strict=True))}: one row each")
-        seen.add(key)
-    write_json({"scores": scores}, path)
-    return path
+    content: dict[str, Any] = {"scores": _once_each(rows)}
+    if differences is not None:
+        content["differences"] = _once_each(differences)
+    if intervals is not None:
+        content["intervals"] = dict(intervals)
+    return write_json(content, path)
 
 
 def write_json(value: Any, path: Path) -> Path:
@@ -89,6 +98,17 @@ def footprint(geobox: GeoBox) -> shapely.Polygon:
     if not np.isfinite(ring).all():
         raise GeometryError(f"the grid {outline.bounds} has no place on earth in {geobox.crs}: check the raster's CRS")
     return shapely.Polygon(ring)
+
+
+def _once_each(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    listed = [dict(row) for row in rows]
+    seen: set[tuple[Any, ...]] = set()
+    for row in listed:
+        key = tuple(row.get(part) for part in SCORE_KEY)
+        if key in seen:
+            raise ScoreError(f"two scores for {dict(zip(SCORE_KEY, key, strict=True))}: one row each")
+        seen.add(key)
+    return listed
 
 
 def _plain(value: Any) -> Any:
