@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, NewType
 
 import numpy as np
@@ -221,7 +222,7 @@ class Value:
             raise ScoreError(f"score {self.name} has no unit: write '1' for a ratio")
         if self.value is None and not self.flag:
             raise ScoreError(f"score {self.name} has no value and no flag that says why")
-        if self.value is not None and not np.isfinite(self.value):
+        if self.value is not None and not isfinite(self.value):
             raise ScoreError(f"score {self.name} is {self.value}: a value that does not apply is None with a flag")
 
 

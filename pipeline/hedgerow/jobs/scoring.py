@@ -19,6 +19,8 @@ from hedgerow.jobs.partners import partners
 from hedgerow.jobs.told import as_told
 from hedgerow.metrics._overlay import overlay_of
 from hedgerow.records import Score
+from hedgerow.stages.bootstrap import resample as resample_tiles
+from hedgerow.stages.bootstrap import with_intervals
 from hedgerow.stages.measure import DEFAULT_METRICS, Measured, Scorers, measure, scorers, scores
 from hedgerow.writers._staging import staged
 from hedgerow.writers._tables import write_scores
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 AGAINST, ARM = "reference", "candidate"
 SCORES, OVERLAY = "scores.json", "overlay.png"
 TILE_PX = 512
+_SEED = 0  # of the intervals
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def score(
         resample: whether a candidate on another grid is brought onto the reference's: codes by the nearest pixel,
             probabilities by bilinear interpolation, or area averages where the reference's pixels are larger.
         metrics: settings of each metric, such as its name; None: the default set.
-        tile_px: tiles of the sums; no score depends on it.
+        tile_px: tiles of the sums and of the bootstrap intervals; no score depends on it.
         overwrite: whether results in `out` may be replaced.
 
     Raises:
@@ -105,6 +108,7 @@ def score(
         if target is not None:
             pictures[_overlay_name(name)] = _overlay(pair)
     found = scores(measured, chosen, arm=ARM, against=AGAINST, pooled=None not in measured)
+    found = with_intervals(found, resample_tiles(measured.values(), chosen, seed=_SEED))
     if target is not None:
         _write(found, pictures, target)
     return found

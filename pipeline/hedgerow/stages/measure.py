@@ -75,9 +75,9 @@ class Levels:
     """Counted levels in long form: `count[k]` of the sum `names[name[k]]` in `cell[k]` = tile x kinds + kind."""
 
     names: tuple[str, ...]
-    cell: NDArray[np.int64]
-    name: NDArray[np.int64]
-    count: NDArray[np.float64]
+    cell: NDArray[np.int32]
+    name: NDArray[np.int32]
+    count: NDArray[np.int32]
 
     def summed(self, weights: NDArray[np.float64]) -> dict[str, float]:
         """Return the sums by name, each entry weighted; those of 0 are left out."""
@@ -302,7 +302,7 @@ def _counted(levels: Mapping[str, Sequence[tuple[NDArray[np.int64], NDArray[np.f
         names += [level_name(stem, level) for level in distinct]
     many = max(len(names), 1)
     code, count = np.unique(np.concatenate(cells) * many + np.concatenate(numbers), return_counts=True)
-    return Levels(tuple(names), *np.divmod(code, many), count.astype(np.float64))
+    return Levels(tuple(names), *(part.astype(np.int32) for part in (*np.divmod(code, many), count)))
 
 
 def _added(many: Sequence[Mapping[str, Tally]]) -> dict[str, Tally]:
