@@ -77,6 +77,21 @@ def test_classes_by_guess_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "read as classes, 0 other, 1 field, 2 forest, 3 border" in caplog.text
 
 
+def test_bytes_that_look_like_labels_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parcels = np.repeat(np.repeat(np.arange(1, 17, dtype=np.uint8).reshape(4, 4), 30, 0), 30, 1)
+    noise = np.random.default_rng(0).integers(0, 256, (120, 120)).astype(np.uint8)
+    with caplog.at_level(logging.WARNING, logger="hedgerow"):
+        assert kind_of(raster(tmp_path / "smooth.tif", noise)) == "probability"
+        assert caplog.text == ""
+        assert kind_of(raster(tmp_path / "parcels.tif", parcels)) == "probability"
+    assert "for labels say --as labels" in caplog.text
+
+
+@pytest.mark.parametrize("value", [1, 7, 255])
+def test_bytes_of_nothing_and_one_value_are_a_mask(tmp_path: Path, value: int) -> None:
+    assert kind_of(raster(tmp_path / "mask.tif", np.array([[0, value]], np.uint8))) == "mask"
+
+
 def test_what_is_asked_is_believed_of_one_band_only(tmp_path: Path) -> None:
     one = raster(tmp_path / "one.tif", np.array([[0, 1]], np.uint8))
     assert {kind_of(one, asked) for asked in ("probability", "mask", "classes", "labels")} == {

@@ -182,3 +182,13 @@ def test_the_booked_sums_are_those_of_the_function(pair_with_nodata: Pair) -> No
     values = {value.name: value.value for value in metric.conclude(totals(metric.book(pair)))}
     assert values == {name: getattr(found, name) for name in values}
     assert 0 < found.n_reference < pair.reference.line.sum()
+
+
+def test_lines_everywhere_keep_every_border_and_a_flag_says_how_cheaply() -> None:
+    reference, lattice = np.zeros((80, 80), bool), np.zeros((80, 80), bool)
+    reference[40, 5:75] = True
+    lattice[::4], lattice[:, ::4] = True, True
+    found = continuity(lattice, reference)
+    assert found.continuity == 1.0
+    assert found.correctness < 0.2
+    assert found.flag == f"only {found.correctness:.0%} of the candidate's lines lie on the reference's"

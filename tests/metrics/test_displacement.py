@@ -106,11 +106,44 @@ def test_a_box_shrunk_by_one_pixel_has_shifted_inwards_by_exactly_one_pixel() ->
 
 @pytest.mark.parametrize("size_m", SIZES_M)
 @pytest.mark.parametrize(("down", "right"), [(0, 2), (0, -3), (2, 0), (-1, 0), (0, 0)])
-def test_a_moved_map_is_moved_by_exactly_so_many_metres(size_m: tuple[float, float], down: int, right: int) -> None:
+def test_a_moved_box_is_moved_by_so_many_metres(size_m: tuple[float, float], down: int, right: int) -> None:
     moved = displacement(box(20 + down, 20 + right, 24, 24), box(20, 20, 24, 24), pixel_size_m=size_m)
-    assert moved.border_shift_east == pytest.approx(right * size_m[1], rel=1e-8)
-    assert moved.border_shift_north == pytest.approx(-down * size_m[0], rel=1e-8)
+    # A few pixels of each side lie beside a corner, where the other map's nearest pixel is of another side.
+    error_m = np.hypot(moved.border_shift_east - right * size_m[1], moved.border_shift_north + down * size_m[0])
+    assert error_m <= 0.15 * np.hypot(right * size_m[1], down * size_m[0])
     assert moved.border_shift == 0.0  # as much border went outwards as inwards, and half of it stayed
+
+
+@pytest.mark.parametrize("degrees", [0, 15, 30, 45, 60])
+@pytest.mark.parametrize(("east", "north"), [(4, 0), (2, 3), (0, 0)])
+def test_the_shift_of_parcels_that_run_any_way_is_found(degrees: int, east: int, north: int) -> None:
+    y, x = np.mgrid[:400, :400].astype(float)
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+
+    def parcels(dx: int, dy: int) -> np.ndarray:
+        u, v = (x - dx) * c + (y - dy) * s, (y - dy) * c - (x - dx) * s
+        return (np.floor(u / 80 + 20) * 100 + np.floor(v / 60 + 20)).astype(int)
+
+    found = displacement(parcels(east, -north), parcels(0, 0))
+    # Stairs of pixels overlap with themselves after a small move: up to a fifth is missed, and hardly any is invented.
+    far = np.hypot(east, north)
+    assert np.hypot(found.border_shift_east - east, found.border_shift_north - north) <= 0.2 * far
+
+
+def test_borders_of_one_direction_do_not_tell_the_shift_along_them() -> None:
+    values = values_of(striped(FIELD, OTHER, moved=3), striped(FIELD, OTHER))
+    for name in ("border_shift_east", "border_shift_north"):
+        assert values[name].value is None
+        assert values[name].flag == "all borders run in one direction"
+
+
+def test_a_border_that_is_lost_says_nothing_of_a_shift() -> None:
+    reference = box(10, 10, 20, 20) + 2 * box(34, 10, 20, 20)
+    kept = np.where(reference == 1, 1, 0)
+    found = displacement(kept, reference)
+    assert found.assd > 1
+    # The lower box is lost; but for its upper side, 4 px from the upper box, all of it lies beyond 8 px.
+    assert abs(found.border_shift_east) < 0.1
 
 
 def striped(*classes: int, moved: int = 0) -> Regions:
@@ -134,9 +167,6 @@ def striped(*classes: int, moved: int = 0) -> Regions:
 def test_the_parcel_is_the_field_and_else_the_forest(upper: int, lower: int, expected: float) -> None:
     values = values_of(striped(upper, lower, moved=3), striped(upper, lower))
     assert values["border_shift"].value == expected
-    assert values["border_shift_north"].value == -3.0
-    assert values["border_shift_east"].value is None
-    assert values["border_shift_east"].flag == "no border of the reference parts left from right"
 
 
 @pytest.mark.parametrize("kind", [FIELD, FOREST, OTHER])

@@ -419,3 +419,14 @@ def test_views_share_what_is_detected(pair: Pair) -> None:
     detector = metric.detection.of_view(fresh.reference)
     assert fresh.reference.once(detector) is fresh.reference.once(detector)
     assert {key for key in fresh.reference._kept if key == detector} == {detector}
+
+
+def test_the_original_has_no_score_for_a_kind_of_border_that_is_not_there() -> None:
+    (value,) = build(Config(profile="reference")).conclude({"tp": 0.0, "fp": 0.0, "fn": 0.0})
+    assert (value.value, value.flag) == (None, "no edges in either map")
+
+
+def test_a_precision_rests_on_the_candidates_edges() -> None:
+    values = {value.name: value for value in build(Config()).conclude({"tp": 3.0, "fp": 5.0, "fn": 90.0})}
+    assert values["erqa_precision"].n == 8
+    assert values["erqa_recall"].n == 93

@@ -155,6 +155,8 @@ TOLERANCE = {
     "scale_consistency": 0.015,
     "assd": 1.0,  # m: a tenth of a pixel
     "hd95": 11.0,  # m: a percentile of whole pixels
+    "border_shift_east": 2.0,  # m: a fifth of a pixel
+    "border_shift_north": 2.0,
     # Canny keeps the left or upper one of two equal maxima, and the match the first of two partners.
     "erqa": 0.02,
     "erqa_jaccard": 0.03,

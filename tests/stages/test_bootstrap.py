@@ -15,7 +15,7 @@ from hedgerow.geo.tiling import tile_geobox
 from hedgerow.metrics._levels import histogram
 from hedgerow.records import Regions, Tally, Value, level_name
 from hedgerow.stages.bootstrap import LEVEL, MIN_TILES, Resampled, Samples, draws, resample, with_intervals
-from hedgerow.stages.measure import Levels, Measured, Scorers, Sums, conclude, measure, scorers, scores
+from hedgerow.stages.measure import Levels, Measured, Scorers, Sums, conclude, measure, scene_wide, scorers, scores
 
 KINDS = len(LAYERS)
 
@@ -216,9 +216,26 @@ def test_every_default_score_is_that_of_the_tallies_of_the_drawn_tiles() -> None
     for layer in LAYERS:
         expected = [conclude(tallies_of(measured, row, layer), chosen, layer=layer) for row in weights]
         assert {name for where, name in found.samples if where == layer} == expected[0].keys()
-        for name in expected[0]:
+        for name in (name for name in expected[0] if not scene_wide(name)):
             values = np.array([np.nan if one[name].value is None else one[name].value for one in expected])
             assert found.samples[layer, name].values == pytest.approx(values, rel=1e-9, abs=1e-12, nan_ok=True), name
+
+
+@pytest.mark.parametrize("count", [1, MIN_TILES])
+def test_what_one_gap_changes_all_over_a_scene_is_drawn_by_whole_inputs(count: int) -> None:
+    chosen, grid = scorers(), GeoBox.from_bbox((0, 0, 240, 180), "EPSG:32632", shape=(90, 120))
+    tiles = tile_geobox(grid, 32, 0)
+    inputs = [measure(Pair(parcels(k), parcels(0)), chosen.metrics, tiles) for k in range(1, count + 1)]
+    found = resample(inputs, chosen, seed=0, resamples=40)
+    (weights,) = draws(np.array([one.valid_px.sum() for one in inputs]), seed=0, resamples=40)
+    for name in ("continuity", "spatial_quality", "erq_boundary"):
+        samples = found.samples["all", name]
+        assert (samples.tiles, samples.unit) == (count, "inputs")
+        assert (samples.interval() is None) == (count < MIN_TILES)
+    of_inputs = np.array([one.tallies()["continuity"].sums["linked"] for one in inputs])
+    lengths = np.array([one.tallies()["continuity"].sums["n_ref"] for one in inputs])
+    assert found.samples["all", "continuity"].values == pytest.approx((weights @ of_inputs) / (weights @ lengths))
+    assert found.samples["all", "completeness"].unit == "tiles"
 
 
 def tallies_of(measured: Measured, weights: np.ndarray, layer: str) -> dict[str, Tally]:

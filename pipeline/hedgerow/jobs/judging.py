@@ -74,7 +74,8 @@ def judged(
 def interval_settings(config: RunConfig) -> dict[str, Any]:
     """Say how the intervals were made."""
     return {
-        "method": "percentile bootstrap over tiles of all inputs, paired where arms are compared",
+        "method": "percentile bootstrap over tiles of all inputs (continuity and its composites: over inputs), paired "
+        "where arms are compared",
         "level": LEVEL,
         "resamples": RESAMPLES,
         "fewest_tiles": MIN_TILES,

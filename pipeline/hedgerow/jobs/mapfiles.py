@@ -36,6 +36,8 @@ IMAGES = frozenset([PROBABILITY, MASK])
 
 _VECTORS = frozenset([*VECTOR_SUFFIXES, ".gdb"])
 _STRIP_PX = 512
+_FLAT = 0.9
+"""Share of pixels like their right neighbour above which a byte raster is hardly a probability."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ def map_files(paths: Sequence[Path], asked: str = AUTO) -> list[MapFile]:
     Args:
         paths: the files of one side.
         asked: what rasters of one band hold. `auto`: floats are a probability; integers of more than 8 bits labels;
-            bytes, judged over all files, a mask if they are only 0 and 1, or only 0 and 255; else classes if none is
-            above 3 (0 other, 1 field, 2 forest, 3 border); else labels if they have a palette or are below 0; else a
-            probability of 0 to 255. A probability raster of hedgerow is known by its tag, whatever is asked.
+            bytes, judged over all files, a mask if they are only 0 and 1, or 0 and one value above 3; else classes if
+            none is above 3 (0 other, 1 field, 2 forest, 3 border); else labels if they have a palette or are below 0;
+            else a probability of 0 to 255. A probability raster of hedgerow is known by its tag, whatever is asked.
 
     Raises:
         ConfigError: `asked` is unknown.
@@ -86,10 +88,16 @@ def map_files(paths: Sequence[Path], asked: str = AUTO) -> list[MapFile]:
     bytes_ = [file for file in files if isinstance(file, RasterFile) and file.kind == AUTO]
     if not bytes_:
         return files
-    kind = _kind_of(set().union(*map(_held, bytes_)), palette=any(file.palette for file in bytes_))
+    held = [_held(file) for file in bytes_]
+    kind = _kind_of(set().union(*(one.values for one in held)), palette=any(file.palette for file in bytes_))
     if kind == CLASS_CODES:
         names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASSES))
         log.warning("%s: read as classes, %s: say what it is with --as if that is wrong", _and_others(bytes_), names)
+    if kind == PROBABILITY and any(one.flat for one in held):
+        log.warning(
+            "%s: read as a probability of 0 to 255, but whole areas hold one value: for labels say --as labels",
+            _and_others(bytes_),
+        )
     return [replace(file, kind=kind) if file.kind == AUTO else file for file in files]
 
 
@@ -144,20 +152,38 @@ def _by_type(path: Path, dtype: "np.dtype[np.generic]") -> str:
     return LABELS if dtype.itemsize > 1 else AUTO
 
 
-def _held(file: RasterFile) -> set[int]:
-    """Return the valid values of a byte raster."""
+@dataclass(frozen=True)
+class _Held:
+    """The valid values of a byte raster, and how many pixels above 0 there are and resemble their right neighbour."""
+
+    values: frozenset[int]
+    above: int
+    alike: int
+
+    @property
+    def flat(self) -> bool:
+        """Whether it looks like labels: a probability changes from pixel to pixel."""
+        return self.alike > _FLAT * self.above
+
+
+def _held(file: RasterFile) -> _Held:
     height, width = file.shape
     found: set[int] = set()
+    above = alike = 0
     with opened(file.path) as dataset:
         for y in range(0, height, _STRIP_PX):
             strip = RasterWindow(0, y, width, min(_STRIP_PX, height - y))
             values = dataset.read(file.bands[0], window=strip)
-            found.update(np.unique(values[dataset.dataset_mask(window=strip) != 0]).tolist())
-    return found
+            valid = dataset.dataset_mask(window=strip) != 0
+            found.update(np.unique(values[valid]).tolist())
+            shown = (valid & (values > 0))[:, :-1]
+            above += int(np.count_nonzero(shown))
+            alike += int(np.count_nonzero(shown & (values[:, :-1] == values[:, 1:])))
+    return _Held(frozenset(found), above, alike)
 
 
 def _kind_of(held: set[int], *, palette: bool) -> str:
-    if held <= {0, 1} or held <= {0, 255}:
+    if held <= {0, 1} or (len(held | {0}) == 2 and min(held) >= 0 and max(held) > BORDER):
         return MASK
     if min(held) >= 0 and max(held) <= BORDER:
         return CLASS_CODES

@@ -53,32 +53,22 @@ class Border:
         return np.asarray(np.hypot(steps[:, 0] * self.size_m[0], steps[:, 1] * self.size_m[1]), dtype=np.float64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sides:
-    """What lies beside each boundary pixel: its parcel's label (0 = both sides are of one class), and which way."""
-
-    parcel: NDArray[np.int32]
-    east_west: NDArray[np.bool_]
-    north_south: NDArray[np.bool_]
-
-
 def border_of(view: View) -> Border:
     """Return the region boundary B(L) of a view; for `view.once`."""
     return Border.of(view.boundary, view.pixel_size_m)
 
 
-def sides_of(view: View) -> Sides:
-    """Return what lies beside the pixels of `border_of(view)`, in their order; for `view.once`."""
+def parcels_of(view: View) -> NDArray[np.int32]:
+    """Return the label of the parcel beside each pixel of `border_of(view)`; 0 = both sides are of one class."""
     labels, class_of, border = view.regions.labels, view.regions.class_of, view.once(border_of)
     here = labels[border.rows, border.cols]
     right = labels[border.rows, np.minimum(border.cols + 1, labels.shape[1] - 1)]
     below = labels[np.minimum(border.rows + 1, labels.shape[0] - 1), border.cols]
-    east_west, north_south = ((other != here) & (other != 0) for other in (right, below))
     # As for layers: the right neighbour is beyond the border, the lower one where the right one has the same label.
-    beyond = np.where(east_west, right, below)
+    beyond = np.where((right != here) & (right != 0), right, below)
     rank_here, rank_beyond = _PARCEL_RANK[class_of[here]], _PARCEL_RANK[class_of[beyond]]
     parcel = np.where(rank_here < rank_beyond, here, beyond)
-    return Sides(np.where(rank_here == rank_beyond, np.int32(0), parcel), east_west, north_south)
+    return np.where(rank_here == rank_beyond, np.int32(0), parcel)
 
 
 def diagonal_m(valid: NDArray[np.bool_], size_m: tuple[float, float]) -> float:

@@ -66,7 +66,15 @@ def ratios(tp: float, fp: float, fn: float, suffix: str = "") -> list[Value]:
         "erqa_recall": (tp, tp + fn),
     }
     return [
-        ratio(name + suffix, part, whole, n_reference=tp + fn, n_candidate=tp + fp, what="edges")
+        ratio(
+            name + suffix,
+            part,
+            whole,
+            n_reference=tp + fn,
+            n_candidate=tp + fp,
+            what="edges",
+            of_candidate=name == "erqa_precision",
+        )
         for name, (part, whole) in parts.items()
     ]
 

@@ -22,7 +22,15 @@ def not_applicable(name: str, flag: str, *, unit: str = "1", n: float = 0) -> Va
 
 
 def ratio(
-    name: str, part: float, whole: float, *, n_reference: float, n_candidate: float, what: str, unit: str = "1"
+    name: str,
+    part: float,
+    whole: float,
+    *,
+    n_reference: float,
+    n_candidate: float,
+    what: str,
+    unit: str = "1",
+    of_candidate: bool = False,
 ) -> Value:
     """Return part / whole under the rule for empty maps; its worst value is 0.
 
@@ -34,12 +42,13 @@ def ratio(
         n_candidate: how much the candidate shows.
         what: what is counted, in the plural, for the flag.
         unit: of the score.
+        of_candidate: whether the support is what the candidate shows instead, as for a precision.
     """
     flag = emptiness(n_reference, n_candidate, what)
     if not n_reference and not n_candidate:
         return Value(name, None, unit, 0, flag)
     value = part / whole if whole and flag is None else 0.0
-    return Value(name, value, unit, round(n_reference), flag)
+    return Value(name, value, unit, round(n_candidate if of_candidate else n_reference), flag)
 
 
 def emptiness(n_reference: float, n_candidate: float, what: str) -> str | None:

@@ -8,7 +8,7 @@ do not part them, but still count as unmatched.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -27,6 +27,9 @@ from hedgerow.records import Better, Value
 DEFAULT_TOLERANCE_PX = 2.0
 DEFAULT_BRIDGE_PX = 3
 
+MANY_FALSE = 0.5
+"""Share of correct lines below which what is kept of the reference's says little, and a flag says so."""
+
 _RATIOS = ("continuity", "longest_fraction", "completeness", "correctness", "quality")
 _GAPS = ("gaps", "gaps_per_km", "gap_mean", "gap_max")
 
@@ -36,11 +39,14 @@ BETTER: Mapping[str, Better] = {
     "completeness": "higher",
     "correctness": "higher",
     "quality": "higher",
-    "gaps": "lower",
-    "gaps_per_km": "lower",
+    "gaps": "neither",  # two gaps that meet are one: where all is lost there is a single one
+    "gaps_per_km": "neither",
     "gap_mean": "lower",
     "gap_max": "lower",
 }
+
+SCENE_WIDE = frozenset({"continuity", "longest_fraction"})
+"""One gap changes them at every pixel of a border: see `stages.measure.scene_wide`."""
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -155,9 +161,19 @@ class ContinuityMetric:
             (hit_test, n_test + n_ref - hit_ref),
         )
         values = [
-            ratio(name + self._suffix, part, whole, n_reference=n_ref, n_candidate=n_test, what="lines")
+            ratio(
+                name + self._suffix,
+                part,
+                whole,
+                n_reference=n_ref,
+                n_candidate=n_test,
+                what="lines",
+                of_candidate=name == "correctness",
+            )
             for name, (part, whole) in zip(_RATIOS, parts, strict=True)
         ]
+        if n_ref > 0 and 0 < hit_test < MANY_FALSE * n_test:
+            values[:3] = [replace(value, flag=_false_lines(hit_test / n_test)) for value in values[:3]]
         return [*values, *self._gap_values(sums)]
 
     def _gap_values(self, sums: Mapping[str, float]) -> list[Value]:
@@ -179,6 +195,11 @@ class ContinuityMetric:
         parts = [f"{self.tolerance_px:g}px"] if self.tolerance_px != DEFAULT_TOLERANCE_PX else []
         parts += [f"bridge{self.bridge_px}px"] if self.bridge_px != DEFAULT_BRIDGE_PX else []
         return "@" + ",".join(parts) if parts else ""
+
+
+def _false_lines(correctness: float) -> str:
+    """Say that a recall is cheap: who draws lines everywhere keeps every border."""
+    return f"only {correctness:.0%} of the candidate's lines lie on the reference's"
 
 
 @dataclass(frozen=True, slots=True)

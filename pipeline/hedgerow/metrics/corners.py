@@ -131,7 +131,7 @@ class CornerMetric:
         return [
             _retention(retention, *sum_of(sums, "kept", "strength"), n_ref=n_ref, n_test=n_test),
             _retention(raw, *sum_of(sums, "kept_raw", "strength_raw"), n_ref=n_ref, n_test=n_test),
-            ratio(precision, matched, n_test, n_reference=n_ref, n_candidate=n_test, what="corners"),
+            ratio(precision, matched, n_test, n_reference=n_ref, n_candidate=n_test, what="corners", of_candidate=True),
             ratio(repeatability, matched, min(n_ref, n_test), n_reference=n_ref, n_candidate=n_test, what="corners"),
         ]
 

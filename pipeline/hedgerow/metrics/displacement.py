@@ -21,9 +21,10 @@ from pydantic import BaseModel
 from hedgerow.edges.views import Pair, View, view_of_labels
 from hedgerow.errors import ScoreError
 from hedgerow.metrics._booking import Booking, totals
-from hedgerow.metrics._borders import Border, Steps, border_of, diagonal_m, sides_of
+from hedgerow.metrics._borders import Border, Steps, border_of, diagonal_m, parcels_of
 from hedgerow.metrics._levels import Histogram, binned, histogram
 from hedgerow.metrics._policy import emptiness, not_applicable, sum_of
+from hedgerow.metrics._registration import registration_booking, registration_values
 from hedgerow.records import FIELD, OTHER, Better, Regions, Value
 
 SHARE = 0.95
@@ -37,12 +38,7 @@ BETTER: Mapping[str, Better] = {
     "border_shift_north": "zero",
 }
 
-# The shifts, and why one has no value although both maps have boundaries.
-_SHIFTS = {
-    "border_shift": "no border of the reference parts a parcel from another class",
-    "border_shift_east": "no border of the reference parts left from right",
-    "border_shift_north": "no border of the reference parts upper from lower",
-}
+_NO_OUTSIDE = "no border of the reference parts a parcel from another class"
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -139,7 +135,11 @@ class DisplacementMetric:
     def conclude(self, sums: Mapping[str, float]) -> Sequence[Value]:
         n_ref, n_test = sum_of(sums, "n_ref", "n_test")
         empty = emptiness(n_ref, n_test, "boundaries")
-        return [*_distances(sums, empty), *(_shift(name, histogram(sums, name), empty) for name in _SHIFTS)]
+        return [
+            *_distances(sums, empty),
+            _shift(histogram(sums, "border_shift"), empty),
+            *registration_values(sums, empty),
+        ]
 
 
 def _distances(sums: Mapping[str, float], empty: str | None) -> list[Value]:
@@ -155,11 +155,11 @@ def _distances(sums: Mapping[str, float], empty: str | None) -> list[Value]:
     return [Value(name, m, "m", round(n_ref), flag) for name, m in (("assd", mean), ("hd95", farthest))]
 
 
-def _shift(name: str, shifts: Histogram, empty: str | None) -> Value:
+def _shift(shifts: Histogram, empty: str | None) -> Value:
     median = shifts.median()
     if median is None:
-        return not_applicable(name, empty or _SHIFTS[name], unit="m")
-    return Value(name, median, "m", round(shifts.total), empty)
+        return not_applicable("border_shift", empty or _NO_OUTSIDE, unit="m")
+    return Value("border_shift", median, "m", round(shifts.total), empty)
 
 
 def _steps(test: Border, reference: Border) -> tuple[Steps | None, Steps | None]:
@@ -188,20 +188,12 @@ def _distance_booking(border: Border, steps: Steps | None, diagonal: float, *, c
 
 
 def _shift_bookings(reference: View, steps: Steps) -> list[Booking]:
-    border, sides = reference.once(border_of), reference.once(sides_of)
-    inside = reference.regions.labels[border.rows + steps[:, 0], border.cols + steps[:, 1]] == sides.parcel
-    outward_m = np.where(inside, -1.0, 1.0) * border.length_m(steps)
-    south_m, east_m = (steps * np.asarray(border.size_m)).T
-    # Along an axis bins are sixteenths of the pixel's side: whole pixels stay whole.
-    return [
-        _levels_on(border, sides.parcel != 0, "border_shift", binned(outward_m, _metre(border))),
-        _levels_on(border, sides.east_west, "border_shift_east", binned(east_m, border.size_m[1])),
-        _levels_on(border, sides.north_south, "border_shift_north", binned(-south_m, border.size_m[0])),
-    ]
-
-
-def _levels_on(border: Border, where: NDArray[np.bool_], name: str, level: NDArray[np.float64]) -> Booking:
-    return Booking(border.rows[where], border.cols[where], {}, levels={name: level[where]})
+    border, parcel = reference.once(border_of), reference.once(parcels_of)
+    inside = reference.regions.labels[border.rows + steps[:, 0], border.cols + steps[:, 1]] == parcel
+    outward_m = binned(np.where(inside, -1.0, 1.0) * border.length_m(steps), _metre(border))
+    sided = parcel != 0
+    shift = Booking(border.rows[sided], border.cols[sided], {}, levels={"border_shift": outward_m[sided]})
+    return [shift, registration_booking(reference, steps)]
 
 
 def _metre(border: Border) -> float:

@@ -14,6 +14,9 @@ TERMS = ("continuity", "sharpness")
 
 BETTER: Mapping[str, Better] = {"erq_boundary": "higher"}
 
+SCENE_WIDE = frozenset(BETTER)
+"""As continuity: see `stages.measure.scene_wide`."""
+
 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Nothing to choose."""

@@ -24,7 +24,7 @@ from hedgerow.metrics._booking import Booking, booked
 from hedgerow.metrics._edge_scores import counts, meetings_booked, ratios, shift_values
 from hedgerow.metrics._erqa_images import Options, Profile, match_images
 from hedgerow.metrics._overlay import overlay_of
-from hedgerow.metrics._policy import sum_of
+from hedgerow.metrics._policy import not_applicable, sum_of
 from hedgerow.records import Better, Value
 
 BETTER: Mapping[str, Better] = {
@@ -186,6 +186,9 @@ class ErqaMetric:
     def conclude(self, sums: Mapping[str, float]) -> Sequence[Value]:
         tp, fp, fn = sum_of(sums, "tp", "fp", "fn")
         if self.profile == "reference":
+            # The function gives upstream's 0 for two images without edges; a kind of border that is not there has none.
+            if not (tp or fp or fn):
+                return [not_applicable(self.name, "no edges in either map")]
             return [Value(self.name, 2 * tp / (2 * tp + fp + fn) if tp else 0.0, "1", round(tp + fn))]
         end = self._suffix
         shift = f"erqa_shift_y{end}", f"erqa_shift_x{end}", f"erqa_shift_m{end}"

@@ -106,6 +106,14 @@ def _values(name: str, sums: Mapping[str, float]) -> list[Value]:
     parts = (("precision", tp, tp + fp), ("recall", tp, tp + fn), ("f1", 2 * tp, 2 * tp + fp + fn))
     stem, at, threshold = name.partition("@")
     return [
-        ratio(f"{stem}_{kind}{at}{threshold}", part, whole, n_reference=tp + fn, n_candidate=tp + fp, what="objects")
+        ratio(
+            f"{stem}_{kind}{at}{threshold}",
+            part,
+            whole,
+            n_reference=tp + fn,
+            n_candidate=tp + fp,
+            what="objects",
+            of_candidate=kind == "precision",
+        )
         for kind, part, whole in parts
     ]

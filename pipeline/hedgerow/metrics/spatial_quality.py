@@ -31,6 +31,9 @@ BETTER: Mapping[str, Better] = {
     "spatial_quality_raw": "one",
 }
 
+SCENE_WIDE = frozenset(BETTER)
+"""As continuity: see `stages.measure.scene_wide`."""
+
 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Weights of the three terms, in the order edges, corners, continuity."""

@@ -5,6 +5,10 @@ from the sums of the tiles drawn, never from scores of tiles. The interval is th
 resampled scores. The same seed draws the same tiles for every arm, so that the difference of two arms can be taken
 resample by resample.
 
+Where one gap changes what is booked all over a scene (continuity, and what is made of it), tiles are no evidence of
+their own: 64 tiles of one scene gave such scores intervals that held the true value in 4 of 40 cases. For these, whole
+inputs are drawn instead of tiles.
+
 What such an interval does not know: neighbouring tiles are not independent (a field that two tiles share, one sky over
 the scene), so it is narrow rather than wide; it depends on the size of the tiles; with few tiles it is coarse; and a
 score that hangs on extremes or rewards spread can lie at its edge or beyond it.
@@ -21,7 +25,7 @@ from numpy.typing import NDArray
 from hedgerow.edges.layers import ALL, LAYERS
 from hedgerow.randomness import rng_for
 from hedgerow.records import Score
-from hedgerow.stages.measure import Measured, Scorers, Values, conclude, scene_values
+from hedgerow.stages.measure import Measured, Scorers, Values, conclude, scene_values, scene_wide
 from hedgerow.stages.tile_sums import TileSums
 
 RESAMPLES = 300
@@ -46,10 +50,14 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One score in every resample: `values`, NaN where it does not apply, and how many tiles hold anything of it."""
+    """One score in every resample: `values`, NaN where it does not apply, and how many tiles hold anything of it.
+
+    For a score that is of a whole scene, `tiles` counts inputs (`unit`).
+    """
 
     values: NDArray[np.float64]
     tiles: int
+    unit: str = "tiles"
 
     def interval(self) -> Interval | None:
         """Return the middle 95 % of the values, or None where tiles or values are too few."""
@@ -86,17 +94,54 @@ def resample(
         layers: `all` and kinds of border.
     """
     inputs = tuple(measured)
+    pooled = scene_values(inputs, chosen)
     valid_px = np.concatenate([one.valid_px for one in inputs]) if inputs else np.zeros(0, dtype=np.int64)
     drawn = np.flatnonzero(valid_px)
-    tables = [TileSums.of(parts) for parts in zip(*(one.sums for one in inputs), strict=True)]
+    tables = _tables(inputs)
+    values = _resampled(tables, draws(valid_px, seed=seed, resamples=resamples), chosen, layers)
+    tiles = _tiles_with_content(tables, drawn, pooled, chosen)
+    samples = {key: Samples(found, tiles[key]) for key, found in values.items()}
+    whole = _of_whole_inputs(inputs, _scene_wide_part(chosen, pooled), seed=seed, resamples=resamples, layers=layers)
+    samples |= {key: one for key, one in whole.items() if scene_wide(key[1])}
+    return Resampled(samples, tuple(drawn.tolist()))
+
+
+def _of_whole_inputs(
+    inputs: Sequence[Measured], chosen: Scorers, *, seed: int, resamples: int, layers: Sequence[str]
+) -> dict[Key, Samples]:
+    """Conclude scores from whole inputs that are drawn again and again."""
+    valid_px = np.array([one.valid_px.sum() for one in inputs], dtype=np.int64)
+    names = {metric.name for metric in chosen.metrics}
+    tables = [table for table in _tables(inputs) if table.metric in names]
+    tiles_of = [len(one.tiles) for one in inputs]
+    weights = (np.repeat(block, tiles_of, axis=1) for block in draws(valid_px, seed=seed, resamples=resamples))
+    count = int(np.count_nonzero(valid_px))
+    found = _resampled(tables, weights, chosen, layers)
+    return {key: Samples(values, count, "inputs") for key, values in found.items()}
+
+
+def _scene_wide_part(chosen: Scorers, pooled: Mapping[str, Values]) -> Scorers:
+    """Return what scores of whole scenes are concluded from."""
+    values = [value for layer in pooled.values() for value in layer.values() if scene_wide(value.name)]
+    needed = {value.name for value in values} | {term for value in values for term in value.terms_used}
+    metrics = tuple(m for m in chosen.metrics if needed & {value.name for value in m.conclude({})})
+    return Scorers(metrics, chosen.composites if metrics else ())
+
+
+def _tables(inputs: Sequence[Measured]) -> list[TileSums]:
+    return [TileSums.of(parts) for parts in zip(*(one.sums for one in inputs), strict=True)]
+
+
+def _resampled(
+    tables: Sequence[TileSums], weights: Iterable[NDArray[np.float64]], chosen: Scorers, layers: Sequence[str]
+) -> dict[Key, NDArray[np.float64]]:
+    """Return every score in every resample, by the blocks of rows that the weights come in."""
     found: dict[Key, list[NDArray[np.float64]]] = {}
-    for weights in draws(valid_px, seed=seed, resamples=resamples):
-        distinct, back = np.unique(weights, axis=0, return_inverse=True)  # few tiles are often drawn alike
+    for block in weights:
+        distinct, back = np.unique(block, axis=0, return_inverse=True)  # few tiles are often drawn alike
         for key, values in _concluded(tables, distinct, chosen, layers).items():
             found.setdefault(key, []).append(np.array(values)[back.ravel()])
-    tiles = _tiles_with_content(tables, drawn, scene_values(inputs, chosen), chosen)
-    samples = {key: Samples(np.concatenate(blocks), tiles[key]) for key, blocks in found.items()}
-    return Resampled(samples, tuple(drawn.tolist()))
+    return {key: np.concatenate(blocks) for key, blocks in found.items()}
 
 
 def draws(valid_px: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES) -> Iterator[NDArray[np.float64]]:

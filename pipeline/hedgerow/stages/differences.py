@@ -30,8 +30,8 @@ _ROUNDING = 1e-12  # sums that are added up in another order differ by less
 class Difference:
     """A pooled score of `arm` less that of `minus`, both against `against`.
 
-    `n` counts the tiles that hold anything of the score. `verdict` is None where there is no interval, or where the
-    score only informs.
+    `n` counts the tiles (for a score of whole scenes the inputs) that hold anything of the score. `verdict` is None
+    where there is no interval, or where the score only informs.
     """
 
     metric: str
@@ -100,7 +100,7 @@ def _difference(ours: Score, theirs: Score, our_samples: Samples, their_samples:
     interval = Samples(our_samples.values - their_samples.values, tiles).interval()
     value, flags = ours.value - theirs.value, _flags(ours, theirs)
     if interval is None:
-        return made(value=value, flag="; ".join((*flags, _why_no_interval(tiles))))
+        return made(value=value, flag="; ".join((*flags, _why_no_interval(tiles, our_samples.unit))))
     verdict = _verdict(better(ours.metric), our_samples, their_samples, tiles)
     return made(value=value, low=interval[0], high=interval[1], flag="; ".join(flags) or None, verdict=verdict)
 
@@ -126,7 +126,7 @@ def _why_none(ours: Score, theirs: Score) -> str:
     return "; ".join(missing) or f"{ours.arm} and {theirs.arm} have it of other terms"
 
 
-def _why_no_interval(tiles: int) -> str:
+def _why_no_interval(tiles: int, unit: str) -> str:
     if tiles < MIN_TILES:
-        return f"no interval: {tiles} tiles hold anything of it, {MIN_TILES} are needed"
+        return f"no interval: {tiles} {unit} hold anything of it, {MIN_TILES} are needed"
     return "no interval: it does not apply in too many resamples"

@@ -157,6 +157,17 @@ def better(score: str) -> Better:
     return _directions().get(score.partition("@")[0], "neither")
 
 
+@cache
+def _scene_wide() -> frozenset[str]:
+    modules = (registry.module_of("metrics", kind) for kind in registry.available("metrics"))
+    return frozenset().union(*(getattr(module, "SCENE_WIDE", ()) for module in modules))
+
+
+def scene_wide(score: str) -> bool:
+    """Say whether what a score books on one pixel hangs on the whole scene, so that its tiles are no evidence apart."""
+    return score.partition("@")[0] in _scene_wide()
+
+
 def measure(pair: Pair, metrics: Sequence[Metric], tiles: Sequence[Tile]) -> Measured:
     """Book every metric on a pair of maps and add up per tile and kind of border.
 
@@ -172,7 +183,7 @@ def measure(pair: Pair, metrics: Sequence[Metric], tiles: Sequence[Tile]) -> Mea
     return Measured(
         tiles=tuple(tile.id for tile in tiles),
         core_px=np.array([tile.core.shape[0] * tile.core.shape[1] for tile in tiles], dtype=np.int64),
-        valid_px=address.count(np.flatnonzero(pair.valid)),
+        valid_px=np.array([np.count_nonzero(pair.valid[tile.core.slices]) for tile in tiles], dtype=np.int64),
         sums=tuple(_sums(metric, pair, address) for metric in metrics),
     )
 
@@ -257,10 +268,6 @@ class _Address:
     def numbers(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the tile number of each pixel."""
         return self.tile[self.rows[rows], self.cols[cols]]
-
-    def count(self, flat: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count pixels, given by their flat index, per tile."""
-        return np.bincount(self.numbers(*np.divmod(flat, len(self.cols))), minlength=self.tile.size)
 
 
 def _sums(metric: Metric, pair: Pair, address: _Address) -> Sums:
