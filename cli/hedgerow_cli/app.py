@@ -6,7 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from hedgerow_cli import options as o
-from hedgerow_cli.edge import GATE, PARTLY_FAILED, Bars, guarded, leave, listen, show_files, show_json, tell
+from hedgerow_cli.edge import (
+    GATE,
+    KNOWN_ERROR,
+    PARTLY_FAILED,
+    Bars,
+    guarded,
+    leave,
+    listen,
+    show_files,
+    show_json,
+    show_traced,
+    tell,
+)
 
 app = typer.Typer(
     name="hedgerow",
@@ -39,16 +51,18 @@ def common(
 def run(
     inputs: o.Inputs, out: o.Out, arm: Annotated[str | None, typer.Option(help="Which arm; default fp32.")] = None,
     to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
-    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None,
-    workers: o.Workers = None,
-    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
+    mosaic: o.Mosaic = None, overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None,
+    seed: o.Seed = None, workers: o.Workers = None,
+    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None,
+    regularize: o.Regularize = None, smooth: o.Smooth = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Imagery in, border files of one arm out."""
     listen(verbose, quiet=quiet)
     settings = o.run_config(
         inputs, config=config, bands=bands, to=to, sets=sets, arms=(arm,) if arm else None, model=model, device=device,
-        seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+        seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px, mosaic=mosaic,
+        regularize_m=regularize, smooth=smooth,
     )  # fmt: skip
     from hedgerow.jobs.running import run as job
 
@@ -72,9 +86,10 @@ def compare(
         list[str] | None, typer.Option(metavar="SCORE=VALUE", help="Exit 4 if an arm's score against fp32 is lower.")
     ] = None,
     to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
-    overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None,
-    workers: o.Workers = None,
-    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
+    mosaic: o.Mosaic = None, overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None,
+    seed: o.Seed = None, workers: o.Workers = None,
+    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None,
+    regularize: o.Regularize = None, smooth: o.Smooth = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Imagery in, borders of every arm, scores and a report out."""
@@ -82,6 +97,7 @@ def compare(
     settings = o.run_config(
         inputs, config=config, bands=bands, to=to, sets=sets, arms=o.names(arms), truth=truth, model=model,
         device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+        mosaic=mosaic, regularize_m=regularize, smooth=smooth,
     )  # fmt: skip
     from hedgerow.jobs.comparing import compare as job
     from hedgerow.jobs.tables import arm_table, gates
@@ -120,20 +136,21 @@ def score(
         bool, typer.Option("--resample", help="Bring the candidate onto the grid of the reference.")
     ] = False,
     metrics: Annotated[str | None, typer.Option(help="Metrics by comma, see `components metrics`.")] = None,
-    tile_px: o.TilePx = None, overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False,
-    verbose: o.Verbose = 0,
+    config: o.Config = None, sets: o.Sets = None, tile_px: o.TilePx = None, overwrite: o.Overwrite = False,
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Rasters or vectors in, scores out; no model is run.
 
-    Only what is valid in both maps counts. Two folders are compared by stem.
+    Only what is valid in both maps counts. Two folders are compared by stem. Metrics with options of their own are
+    read from `metrics` in the config.
 
     KIND, of rasters of one band:
     probability  floats from 0 to 1, or bytes
-    mask         0 and one other value
+    mask         of borders: 0 and one other value
     classes      0 other, 1 field, 2 forest, 3 border
     labels       every area of one value is a field; 0 is background
     auto         floats: probability; integers of more than 8 bits: labels;
-                 bytes of 0 and 1, or 0 and 255: mask; up to 3: classes;
+                 bytes of 0 and 1, or 0 and one above 3: mask; up to 3: classes;
                  others: labels if they have a palette, else probability
 
     A probability raster written by hedgerow is known by its tag.
@@ -146,7 +163,8 @@ def score(
 
     scores = job(
         candidate, reference, out=out, kind=as_, reference_kind=reference_as, gsd_m=gsd, resample=resample,
-        metrics=o.names(metrics), tile_px=TILE_PX if tile_px is None else tile_px, overwrite=overwrite,
+        metrics=o.run_config([], config=config, bands=None, sets=sets).metrics if metrics is None else o.names(metrics),
+        tile_px=TILE_PX if tile_px is None else tile_px, overwrite=overwrite,
     )  # fmt: skip
     if as_json:
         show_json({"scores": [score.as_row() for score in scores]})
@@ -159,25 +177,57 @@ def score(
 @guarded
 def trace(
     raster: Annotated[Path, typer.Argument(help="Labels, classes or probabilities.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Vector file to write.")],
-    as_: Annotated[str | None, typer.Option("--as", help="labels, classes or probability.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Vector file to write.")] = None,
+    as_: Annotated[str | None, typer.Option("--as", metavar="KIND", help="What the raster holds, see above.")] = None,
     tile_px: o.TilePx = None,
     simplify: Annotated[float, typer.Option(help="Metres; the square root of the triangle area that may go.")] = 0.0,
+    regularize: o.Regularize = None, smooth: o.Smooth = None,
+    smooth_reach: Annotated[
+        float | None, typer.Option(help="Metres before a corner where its curve may begin; default 4 pixels.")
+    ] = None,
     min_area: Annotated[float, typer.Option(help="Smaller fields go to a neighbour, m2.")] = 0.0,
     min_hole: Annotated[float, typer.Option(help="Smaller holes are filled, m2.")] = 0.0,
-    tracer: Annotated[str, typer.Option(help="How pixels become regions.")] = "arcs",
-    layer: o.Layer = None, overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False,
-    verbose: o.Verbose = 0,
+    tracer: Annotated[str, typer.Option(help="How pixels become regions.")] = "arcs", sets: o.TracerSets = None,
+    check_seams: Annotated[
+        bool, typer.Option("--check-seams", help="Trace with three tile sizes, say where the maps differ; exit 1 then.")
+    ] = False,
+    layer: o.Layer = None, workers: o.Workers = None, scheduler: o.Scheduler = None, overwrite: o.Overwrite = False,
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
-    """Raster in, fields and borders out."""
-    listen(verbose, quiet=quiet)
-    from hedgerow.jobs.tracing import trace_file
+    """Raster in, fields and borders out; the map is the same for every tile size.
 
-    files = trace_file(
-        raster, out, kind=as_, tile_px=tile_px or 1024, simplify_m=simplify, min_area_m2=min_area, min_hole_m2=min_hole,
-        tracer=tracer, layer=layer, overwrite=overwrite,
+    KIND:
+    labels       every 4-connected area of one value is a field, nodata is none
+    classes      0 other, 1 field, 2 forest, 3 border; border pixels go to
+                 the nearest region
+    probability  bytes, or floats from 0 to 1: other, field, forest, border,
+                 or field alone
+
+    Without it, the raster's HEDGEROW tag says it, else integers are labels.
+    """
+    listen(verbose, quiet=quiet)
+    if out is None and not check_seams:
+        raise typer.BadParameter("say where the map goes, or pass --check-seams", param_hint="'--out' / '-o'")
+    from hedgerow.config import assigned
+    from hedgerow.jobs.seams import check_seams as check
+    from hedgerow.jobs.tracing import Rules, trace_file
+    from hedgerow.stages.trace import TILE_PX
+
+    rules = Rules(
+        simplify_m=simplify, regularize_m=regularize or 0.0, smooth=smooth or 0, smooth_reach_m=smooth_reach,
+        min_area_m2=min_area, min_hole_m2=min_hole,
     )  # fmt: skip
-    show_files(files, as_json=as_json)
+    common: dict[str, Any] = {
+        "kind": as_, "tracer": {"kind": tracer, **assigned(sets or ())},
+        "tile_px": TILE_PX if tile_px is None else tile_px, "rules": rules,
+        "workers": workers, "scheduler": scheduler or "threads",
+    }  # fmt: skip
+    with Bars(quiet=quiet) as bars:
+        made = trace_file(raster, out, layer=layer, overwrite=overwrite, progress=bars, **common) if out else None
+        seams = check(raster, progress=bars, **common) if check_seams else None
+    show_traced(made, seams, as_json=as_json)
+    if seams is not None and seams.differences:
+        leave(KNOWN_ERROR, f"{raster}: {seams}")
 
 
 @app.command()
@@ -185,18 +235,26 @@ def trace(
 def export(
     source: Annotated[Path, typer.Argument(metavar="RUN_OR_FILE", help="A finished run, or a vector file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File, or folder for a run.")],
-    to: Annotated[str, typer.Option(help="shp, gpkg, parquet, fgb or geojson.")],
+    to: Annotated[str, typer.Option(help="gpkg, shp, parquet, fgb, geojson, pmtiles or fiboa.")],
     layer: o.Layer = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Only features like this: \"area_m2 > 1e4 and class = 'field'\".")
+    ] = None,
     arm: Annotated[str | None, typer.Option(help="Only this arm of a run.")] = None,
     dst_crs: Annotated[str | None, typer.Option("--dst-crs", help="Reproject, for instance EPSG:4326.")] = None,
-    overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    sets: o.FormatSets = None, overwrite: o.Overwrite = False, as_json: o.Json = False, quiet: o.Quiet = False,
+    verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """Maps in, the same maps in another format out."""
     listen(verbose, quiet=quiet)
+    from hedgerow.config import assigned
     from hedgerow.jobs.exporting import export as job
 
     with Bars(quiet=quiet) as bars:
-        files = job(source, to, out, layer=layer, dst_crs=dst_crs, arm=arm, overwrite=overwrite, progress=bars)
+        files = job(
+            source, {"kind": to, **assigned(sets or ())}, out, layer=layer, where=where, dst_crs=dst_crs, arm=arm,
+            overwrite=overwrite, progress=bars,
+        )  # fmt: skip
     show_files(files, as_json=as_json)
 
 
@@ -239,16 +297,16 @@ def plan(
     inputs: o.Inputs,
     arms: Annotated[str | None, typer.Option(help="Arms by comma.")] = None,
     truth: Annotated[str | None, typer.Option(help="As for compare.")] = None,
-    model: o.Model = None, config: o.Config = None, bands: o.Bands = None, device: o.Device = None,
-    seed: o.Seed = None, workers: o.Workers = None, scheduler: o.Scheduler = None, tile_px: o.TilePx = None,
-    halo_px: o.HaloPx = None, sets: o.Sets = None, as_json: o.Json = False, quiet: o.Quiet = False,
-    verbose: o.Verbose = 0,
+    model: o.Model = None, config: o.Config = None, bands: o.Bands = None, mosaic: o.Mosaic = None,
+    device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None, scheduler: o.Scheduler = None,
+    tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None, as_json: o.Json = False,
+    quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """What would run: tiles, memory, time, problems. Nothing is computed."""
     listen(verbose, quiet=quiet)
     settings = o.run_config(
         inputs, config=config, bands=bands, sets=sets, arms=o.names(arms), truth=truth, model=model, device=device,
-        seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
+        seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px, mosaic=mosaic,
     )  # fmt: skip
     from hedgerow.jobs.making import checked
     from hedgerow.jobs.planning import describe

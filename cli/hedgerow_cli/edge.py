@@ -14,6 +14,8 @@ import typer
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_MOST_LINES = 20
+
 KNOWN_ERROR, USAGE, PARTLY_FAILED, GATE, UNEXPECTED, INTERRUPTED = 1, 2, 3, 4, 70, 130
 
 
@@ -77,6 +79,22 @@ def show_files(files: Sequence[object], *, as_json: bool) -> None:
         show_json({"files": list(map(str, files))})
     else:
         typer.echo("\n".join(map(str, files)))
+
+
+def show_traced(made: Any, seams: Any, *, as_json: bool) -> None:
+    """Write what a tracing made and what its check found to stdout; either may be None."""
+    if as_json:
+        files = {"files": list(map(str, made.files)), **made.summary} if made else {}
+        show_json(files | ({"seams": seams.as_row()} if seams else {}))
+        return
+    if made:
+        show_files(made.files, as_json=False)
+    if seams:
+        typer.echo(str(seams))
+        for one in seams.differences[:_MOST_LINES]:
+            typer.echo(f"{one.layer}, tiles of {one.tile_px} px, differ within {' '.join(map(str, one.bounds))}")
+        if len(seams.differences) > _MOST_LINES:
+            typer.echo(f"and {len(seams.differences) - _MOST_LINES} more: --json lists all")
 
 
 class Bars:

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from hedgerow.config import RunConfig
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Rasters: files, folders or globs.")]
+Mosaic = Annotated[
+    bool | None,
+    typer.Option(
+        "--mosaic", help="One map of all inputs, on the finest grid in the CRS of most (--set mosaic_crs=EPSG:32633)."
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")]
 Config = Annotated[str | None, typer.Option("--config", "-c", help="A YAML file, or the name of a preset.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-f", help="Replace what is there.")]
@@ -25,11 +31,26 @@ Bands = Annotated[
     typer.Option(help="Roles of the stored bands (blue,green,red), or a file per role (red=*B04*,green=*B03*,...)."),
 ]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change any setting.")]
+FormatSets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A=B", help="A setting of the format: limit_bytes=1000000000.")
+]
+TracerSets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A=B", help="A setting of the tracer: neck_m=20."),
+]
+Smooth = Annotated[
+    int | None,
+    typer.Option(min=0, max=6, help="Rounds of corner cutting, for curved borders; default 0 or the preset."),
+]
+Regularize = Annotated[
+    float | None,
+    typer.Option(min=0, help="Metres a border may stray from straight, and a corner move to a right angle."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; twice for everything.")]
 Layer = Annotated[str | None, typer.Option(help="Only this layer, fields or borders; default: both.")]
-To = Annotated[str | None, typer.Option(help="Further formats, by comma: shp,parquet,fgb,geojson.")]
+To = Annotated[str | None, typer.Option(help="Further formats, by comma: shp,parquet,fgb,geojson,pmtiles,fiboa.")]
 
 
 def run_config(

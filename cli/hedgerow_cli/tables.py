@@ -77,6 +77,14 @@ def show_plan(summary: Mapping[str, Any]) -> None:
         )
     console = _console()
     console.print(table)
+    for scene in summary["inputs"]:
+        if scene["members"]:
+            count, empty = len(scene["members"]), scene["empty_tiles"]
+            console.print(
+                f"{scene['name']}: one map of {count} inputs, each pixel from the first that has it; "
+                f"of {scene['tiles'] + empty} tiles {empty} hold none and are skipped"
+            )
+            console.print(_members(scene["members"]))
     for failure in summary["failures"]:
         console.print(f"cannot be run: {failure['input']}: {failure['error']}", style="red", soft_wrap=True)
     for path in summary["passed_over"]:
@@ -85,6 +93,19 @@ def show_plan(summary: Mapping[str, Any]) -> None:
         f"{summary['tiles']} tiles x {len(summary['arms'])} arm(s), {summary['megapixels']:.2f} Mpx; "
         f"networks about {summary['seconds']:.0f} s, memory about {summary['gigabytes']:.1f} GB (rough guesses)"
     )
+
+
+def _members(members: Sequence[Mapping[str, Any]]) -> Table:
+    """Show what a mosaic is made of, on whose grid it is and where."""
+    table = Table(header_style="bold")
+    for column in ("input", "size px", "CRS", "m/px", "read", "first row, column"):
+        table.add_column(column, overflow="fold")
+    for member in members:
+        rows, cols = member["shape"]
+        top, left = member["window"][:2]
+        size, gsd_m, place = f"{cols} x {rows}", f"{member['gsd_m']:.3g}", f"{top}, {left}"
+        table.add_row(member["name"], size, member["crs"], gsd_m, member["read"], place)
+    return table
 
 
 def show_components(found: Mapping[str, Sequence[Mapping[str, str]]]) -> None:

@@ -45,6 +45,10 @@ class RunConfig(Settings):
     """Everything that decides the result of `run` and `compare`; a manifest holds one and can be run again."""
 
     inputs: tuple[str, ...] = ()
+    mosaic: bool = False
+    """Whether all inputs become one map instead of one each."""
+    mosaic_crs: str | None = None
+    """CRS of that map; None: the one that most inputs have."""
     out: str | None = None
     """Folder for the results, when it is not given beside the config."""
     arms: tuple[str, ...] = ("fp32",)
@@ -67,11 +71,18 @@ class RunConfig(Settings):
     halo_px: int = Field(64, ge=0)
     tracer: Mapping[str, Any] = Field(default_factory=lambda: {"kind": "watershed"})
     simplify_m: float = Field(0.0, ge=0)
+    regularize_m: float = Field(0.0, ge=0)
+    """How far a border may stray from a straight line to become it, and a corner move to make right angles; 0: none."""
+    smooth: int = Field(0, ge=0, le=6)
+    """Rounds of corner cutting."""
+    smooth_reach_m: float | None = Field(None, gt=0)
+    """How far before a corner its curve may begin, metres; None: 4 pixels."""
     min_area_m2: float = Field(0.0, ge=0)
     min_hole_m2: float = Field(0.0, ge=0)
     metrics: tuple[Mapping[str, Any], ...] | None = None
     """Settings of each metric; None: every metric there is, at its fixed parameters."""
-    to: tuple[str, ...] = ("gpkg",)
+    to: tuple[str | Mapping[str, Any], ...] = ("gpkg",)
+    """Formats of the maps, by kind or as settings {kind: fiboa, collection: ...}; a GeoPackage is always among them."""
 
     seed: int = Field(0, ge=0)
     scheduler: str = "threads"
@@ -151,6 +162,18 @@ def load_recipe(arm: str) -> Recipe:
 def arm_name(arm: str) -> str:
     """Return what an arm is called in outputs: the stem of its file."""
     return Path(arm).stem if arm.endswith((".yaml", ".yml")) else arm
+
+
+def assigned(sets: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that `a.b=c` assignments make.
+
+    Raises:
+        ConfigError: one of them is no assignment.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in sets:
+        _assign(settings, assignment)
+    return settings
 
 
 def _assign(settings: dict[str, Any], assignment: str) -> None:

@@ -65,6 +65,31 @@ class Source(Protocol):
         """Return the pixels of a window that lies inside the raster, as stored (unscaled)."""
 
 
+@runtime_checkable
+class Composed(Protocol):
+    """A source made of others; the three tuples run side by side, in the order in which members are asked for a pixel.
+
+    What lies in no extent is invalid: nobody needs to read it to know.
+    """
+
+    @property
+    def members(self) -> tuple[Source, ...]:
+        """The sources it is made of, each on its own grid."""
+
+    @property
+    def extents(self) -> tuple[Window, ...]:
+        """Where each member may hold valid pixels."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """How each member's pixels are brought onto the grid, in words."""
+
+
+def may_hold(source: Source, window: Window) -> bool:
+    """Say, without reading, whether a window may hold a valid pixel."""
+    return not isinstance(source, Composed) or any(extent.common(window) for extent in source.extents)
+
+
 class WindowReader(Protocol):
     """An array that is read by windows: a raster on disk, or an array in memory."""
 
@@ -91,18 +116,26 @@ class Quantizer(Protocol):
 
 
 class Tracer(Protocol):
-    """How pixels become regions. Every rule is local within `halo_px`, so that blocks agree with the whole."""
+    """How pixels become regions. Every rule is local within a reach, so that blocks agree with the whole."""
 
     @property
     def halo_px(self) -> int:
         """What `flood` must see around a block."""
 
     @property
+    def seed_reach_px(self) -> int:
+        """What `seeds` must see around a block."""
+
+    @property
     def min_seed_px(self) -> int:
         """Seeds smaller than this (over the whole scene) do not grow a region."""
 
+    @property
+    def neck_m(self) -> float:
+        """Seeds are parted where they are narrower than this between wide parts, metres; 0: they are not."""
+
     def seeds(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """Return a pixel-wise key (height, width): equal neighbouring keys > 0 are one seed, 0 is no seed."""
+        """Return a key per pixel (height, width): equal neighbouring keys > 0 are one seed, 0 is no seed."""
 
     def class_of(self, key: int) -> int:
         """Return the region class (other, field, forest) of a seed key."""
@@ -161,14 +194,21 @@ class Writer(Protocol):
     @property
     def extension(self) -> str: ...
 
+    @property
+    def crs(self) -> str | None:
+        """The one CRS that the format knows; None: any."""
+
     def write(self, field_map: FieldMap, path: Path) -> Sequence[Path]:
-        """Write atomically (temp, then rename) and return the files made."""
+        """Write atomically (temp, then rename) and return the files made; styles beside them are not listed."""
 
     def write_layers(self, layers: Mapping[str, GeoDataFrame], path: Path) -> Sequence[Path]:
         """Write layers of any name; a format that holds one layer gives one that comes alone to `path` itself."""
 
+    def write_parts(self, layers: Mapping[str, Iterable[GeoDataFrame]], path: Path) -> Sequence[Path]:
+        """Do the same with layers that come part by part, one part at least; not whole in memory where it can be."""
+
 
 __all__ = [
-    "Backbone", "Booking", "Composite", "Each", "Metric", "Progress", "Quantizer", "Regions", "Source", "Tracer",
-    "WindowReader", "Writer", "one_by_one", "silent",
+    "Backbone", "Booking", "Composed", "Composite", "Each", "Metric", "Progress", "Quantizer", "Regions", "Source",
+    "Tracer", "WindowReader", "Writer", "may_hold", "one_by_one", "silent",
 ]  # fmt: skip

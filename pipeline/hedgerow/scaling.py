@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hedgerow.contracts import Source
+from hedgerow.contracts import Source, may_hold
 from hedgerow.errors import ConfigError, SourceError
 from hedgerow.geo.windows import Window, grid
 from hedgerow.randomness import rng_for
@@ -16,6 +16,7 @@ PERCENTILES = (0.5, 99.5)
 _SAMPLE_WINDOWS = 24
 _SAMPLE_PX = 256
 _ENOUGH_PX = _SAMPLE_PX**2
+_MOST_DRAWS = 400  # rounds, where windows are drawn again because no part of a mosaic reaches there
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def scaling_of(source: Source, seed: int) -> Scaling | None:
 
 def _valid_pixels(source: Source, windows: Iterable[Window], enough_px: int) -> NDArray[np.generic]:
     """Return the valid pixels (bands, n) of windows, read until there are enough."""
-    found, count = [], 0
+    found: list[NDArray[np.generic]] = [np.zeros((len(source.bands), 0), np.uint8)]
+    count = 0
     for patch in map(source.read, windows):
         found.append(patch.data[:, patch.valid])
         count += found[-1].shape[1]
@@ -80,9 +82,10 @@ def _valid_pixels(source: Source, windows: Iterable[Window], enough_px: int) -> 
 
 
 def _shuffled_windows(source: Source, seed: int) -> Sequence[Window]:
-    """Return windows that cover a raster, in a seeded order."""
+    """Return windows that cover all that a raster may hold, in a seeded order."""
     cells = [cell for _, cell in grid((source.geobox.shape[0], source.geobox.shape[1]), _SAMPLE_PX)]
-    return [cells[i] for i in rng_for(seed, "scaling", "everywhere").permutation(len(cells))]
+    order = rng_for(seed, "scaling", "everywhere").permutation(len(cells))
+    return [cells[i] for i in order if may_hold(source, cells[i])]
 
 
 def sample_windows(source: Source, seed: int) -> Sequence[Window]:
@@ -91,9 +94,15 @@ def sample_windows(source: Source, seed: int) -> Sequence[Window]:
     if rows * cols <= _SAMPLE_WINDOWS * _SAMPLE_PX**2:
         return [Window(0, 0, rows, cols)]
     rng = rng_for(seed, "scaling")
-    tops = rng.integers(0, max(1, rows - _SAMPLE_PX + 1), _SAMPLE_WINDOWS)
-    lefts = rng.integers(0, max(1, cols - _SAMPLE_PX + 1), _SAMPLE_WINDOWS)
-    return [
-        Window(int(y), int(x), int(y) + _SAMPLE_PX, int(x) + _SAMPLE_PX).clipped((rows, cols))
-        for y, x in zip(tops, lefts, strict=True)
-    ]
+    drawn: list[Window] = []
+    for _ in range(_MOST_DRAWS):
+        tops = rng.integers(0, max(1, rows - _SAMPLE_PX + 1), _SAMPLE_WINDOWS)
+        lefts = rng.integers(0, max(1, cols - _SAMPLE_PX + 1), _SAMPLE_WINDOWS)
+        windows = (
+            Window(int(y), int(x), int(y) + _SAMPLE_PX, int(x) + _SAMPLE_PX).clipped((rows, cols))
+            for y, x in zip(tops, lefts, strict=True)
+        )
+        drawn += (window for window in windows if may_hold(source, window))
+        if len(drawn) >= _SAMPLE_WINDOWS:
+            break
+    return drawn[:_SAMPLE_WINDOWS]

@@ -255,8 +255,50 @@ def test_a_label_raster_is_traced_into_fields_and_borders(hedgerow, squares: Pat
 
 def test_a_traced_layer_may_come_alone(invoke, squares: Path, tmp_path: Path) -> None:
     done = invoke("trace", squares, "-o", tmp_path / "map.geojson", "--layer", "fields", "--json")
-    assert json.loads(done.stdout) == {"files": [str(tmp_path / "map.geojson")]}
+    told = json.loads(done.stdout)
+    assert told.pop("files") == [str(tmp_path / "map.geojson")]
+    assert told == {"fields": 4, "borders": 4, "gap_m2": 0, "overlap_m2": 0}
     assert len(geopandas.read_file(tmp_path / "map.geojson")) == 4
+
+
+def test_a_raster_can_be_checked_for_seams_without_writing_a_map(invoke, squares: Path, tmp_path: Path) -> None:
+    done = invoke("trace", squares, "--check-seams", "--tile-size", 7)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == "4 fields and 4 borders at tiles of 7 px; 0 features differ at tiles of 2 and 15 px\n"
+    report = json.loads(invoke("trace", squares, "--check-seams", "-o", tmp_path / "m.gpkg", "--json").stdout)
+    assert report["files"] == [str(tmp_path / "m.gpkg")]
+    assert report["seams"] == {"tile_px": [1024, 341, 2049], "fields": 4, "borders": 4, "differences": []}
+
+
+def test_a_seam_is_said_and_fails(invoke, squares: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hedgerow.jobs import seams
+
+    where = seams.Difference("fields", 2, (0.0, 1.0, 2.0, 3.0))
+    monkeypatch.setattr(seams, "differences", lambda first, other, px: [where] if px == 2 else [])
+    done = invoke("trace", squares, "--check-seams", "--tile-size", 7)
+    assert done.exit_code == 1
+    assert "fields, tiles of 2 px, differ within 0.0 1.0 2.0 3.0" in done.stdout
+    assert "1 features differ at tiles of 2 and 15 px" in done.stderr
+
+
+def test_a_trace_needs_a_place_for_its_map_or_something_to_check(invoke, squares: Path) -> None:
+    done = invoke("trace", squares)
+    assert done.exit_code == 2
+    assert "say where the map goes" in done.stderr
+
+
+def test_a_raster_of_nodata_is_traced_into_empty_layers_and_it_is_said(hedgerow, tmp_path: Path) -> None:
+    transform = rasterio.Affine(2, 0, 500000, 0, -2, 5000000)
+    with rasterio.open(
+        tmp_path / "empty.tif", "w", driver="GTiff", count=1, height=4, width=5, dtype="int32", nodata=-1,
+        crs="EPSG:32633", transform=transform,
+    ) as file:  # fmt: skip
+        file.write(np.full((1, 4, 5), -1, np.int32))
+    done = hedgerow("trace", tmp_path / "empty.tif", "-o", tmp_path / "map.gpkg")
+    assert done.returncode == 0
+    assert "no valid pixel" in done.stderr
+    for layer in ("fields", "borders"):
+        assert len(geopandas.read_file(tmp_path / "map.gpkg", layer=layer)) == 0
 
 
 def test_a_trace_never_replaces_a_file_unasked(invoke, squares: Path, tmp_path: Path) -> None:

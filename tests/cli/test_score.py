@@ -364,3 +364,12 @@ def test_sidecars_and_hidden_files_are_no_maps(invoke, tmp_path: Path) -> None:
     done = invoke("score", tmp_path / "ours", tmp_path / "theirs", "--json")
     assert {row["input"] for row in json.loads(done.stdout)["scores"]} == {"a", None}
     assert done.stderr == ""
+
+
+def test_metrics_with_options_come_from_a_config_or_an_assignment(hedgerow, tmp_path: Path) -> None:
+    one = raster(tmp_path / "one.tif", squares())
+    config = tmp_path / "strict.yaml"
+    config.write_text("metrics: [{kind: boundary_f1, tolerance_px: 5}]\n", encoding="utf-8")
+    by_config = rows_of(hedgerow("score", one, one, "-c", config, "--json"))
+    by_set = rows_of(hedgerow("score", one, one, "--set", "metrics=[{kind: boundary_f1, tolerance_px: 5}]", "--json"))
+    assert pooled(by_config) == pooled(by_set) == {"boundary_f1@5px": 1.0}

@@ -9,7 +9,7 @@ import pytest
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from pyproj import Geod, Transformer
+from pyproj import CRS, Geod, Transformer
 
 from hedgerow.errors import GeometryError
 from hedgerow.geo.metres import (
@@ -17,6 +17,7 @@ from hedgerow.geo.metres import (
     crs_units_per_metre,
     ground_sampling_distance_m,
     lengths_m,
+    line_measures,
     pixel_size_m,
 )
 
@@ -188,6 +189,82 @@ def test_a_long_line_in_a_plane_is_measured_where_it_lies() -> None:
     along = radii_m(60)[1] * math.cos(math.radians(60)) * math.radians(10)
     assert length == pytest.approx(along, rel=1e-6)
     assert WGS84.inv(0, 60, 10, 60)[2] < along * (1 - 9e-4)
+
+
+def plane_at(latitude: float, longitude: float) -> CRS:
+    """Metres east and north of a place on WGS 84, true in its middle."""
+    return CRS.from_dict({"proj": "aeqd", "lat_0": latitude, "lon_0": longitude, "ellps": "WGS84"})
+
+
+def ring_of(size_m: float, rng: np.random.Generator) -> Any:
+    """Return seven corners, and the first again, at random distances around the middle of a plane: (8, 2)."""
+    angle, distance = np.sort(rng.uniform(0, 2 * np.pi, 7)), rng.uniform(0.3, 1, 7) * size_m
+    return np.column_stack([np.cos(angle) * distance, np.sin(angle) * distance])[[*range(7), 0]]
+
+
+@pytest.mark.parametrize("latitude", [0.0, 48.0, 60.0, -33.0, 80.0, 89.999, -89.99])
+@pytest.mark.parametrize("size_m", [30.0, 900.0])
+@pytest.mark.parametrize("longitude", [9.0, 180.0])
+def test_areas_and_lengths_are_those_of_geodesics(latitude: float, longitude: float, size_m: float) -> None:
+    # Corners nearer than 2 km are joined by one geodesic here and there; poles and the antimeridian lie inside.
+    plane, rng = plane_at(latitude, longitude), np.random.default_rng(1)
+    to_degrees = Transformer.from_crs(plane, 4326, always_xy=True)
+    for _ in range(20):
+        ring = ring_of(size_m, rng)
+        expected, around = WGS84.polygon_area_perimeter(*to_degrees.transform(*ring[:-1].T))
+        measured = line_measures(ring, np.array([0, 8]), plane)
+        (area,) = measured.ring_areas_m2(measured.swept_m2, measured.turn_rad)
+        # Both are sums of areas as large as the earth's, around the south pole most of all: that much is rounding.
+        assert area == pytest.approx(abs(expected), rel=1e-6, abs=1e-3 if abs(latitude) < 89 else 1)
+        assert measured.length_m[0] == pytest.approx(around, rel=1e-9)
+
+
+def test_lines_add_up_to_rings() -> None:
+    plane, ring = plane_at(48, 9), ring_of(900, np.random.default_rng(2))
+    whole = line_measures(ring, np.array([0, 8]), plane)
+    parts = line_measures(np.concatenate([ring[:4], ring[:2:-1]]), np.array([0, 4, 9]), plane)  # the second backwards
+    assert parts.length_m.sum() == pytest.approx(whole.length_m[0], rel=1e-12)
+    assert parts.swept_m2 @ [1, -1] == pytest.approx(whole.swept_m2[0], rel=1e-9)
+
+
+def test_the_whole_earth_and_its_parts_have_their_areas() -> None:
+    # The surface of an oblate ellipsoid (Snyder 1987, eq. 3-12 at the pole).
+    e = math.sqrt(E2)
+    earth = 2 * math.pi * A**2 * (1 + (1 - E2) / e * math.atanh(e))
+    world, north = shapely.box(-180, -90, 180, 90), shapely.box(-180, 0, 180, 90)
+    areas, _ = areas_and_perimeters_m([world, north], 4326)
+    assert areas.tolist() == pytest.approx([earth, earth / 2], rel=1e-9)
+    for pole in (3413, 3031):  # a cap of 10 degrees around each pole, in polar stereographic metres
+        to = Transformer.from_crs(4326, pole, always_xy=True)
+        edge = 80 if pole == 3413 else -80
+        round_cap = shapely.Polygon([to.transform(lon, edge) for lon in np.arange(0, 360, 0.1)])
+        s = math.sin(math.radians(80))
+        below = A**2 * math.pi * (1 - E2) * (s / (1 - E2 * s * s) + math.atanh(e * s) / e)
+        (area,), _ = areas_and_perimeters_m([round_cap], pole)
+        assert area == pytest.approx(earth / 2 - below, rel=1e-5)
+
+
+def test_a_sphere_is_an_ellipsoid_as_well() -> None:
+    (area,), (perimeter,) = areas_and_perimeters_m([shapely.box(0, 0, 1, 1)], "+proj=longlat +R=6371000")
+    assert area == pytest.approx(6371000**2 * math.radians(1) * math.sin(math.radians(1)), rel=1e-7)
+    assert perimeter == pytest.approx(6371000 * math.radians(1) * (3 + math.cos(math.radians(1))), rel=1e-7)
+
+
+def test_several_parts_count_together() -> None:
+    x, y = Transformer.from_crs(4326, 32632, always_xy=True).transform(9, 48)
+    parts = shapely.MultiPolygon([shapely.box(x, y, x + 10, y + 10), shapely.box(x + 20, y, x + 30, y + 10)])
+    lines = shapely.MultiLineString([[(x, y), (x + 10, y)], [(x + 20, y), (x + 30, y)]])
+    areas, perimeters = areas_and_perimeters_m([parts, parts.geoms[0]], 32632)
+    assert areas.tolist() == pytest.approx([200 / 0.9996**2, 100 / 0.9996**2], rel=1e-6)
+    assert perimeters.tolist() == pytest.approx([80 / 0.9996, 40 / 0.9996], rel=1e-6)
+    assert lengths_m([lines, lines.geoms[0]], 32632).tolist() == pytest.approx([20 / 0.9996, 10 / 0.9996], rel=1e-6)
+
+
+def test_small_pixels_far_from_greenwich_keep_their_digits() -> None:
+    # 1 m2 at 48 degrees north on the edge of UTM zone 1: the sums run to 1e13 m2, and nothing may be lost on the way.
+    x, y = Transformer.from_crs(4326, 32601, always_xy=True).transform(-177, 48)
+    (area,), _ = areas_and_perimeters_m([shapely.box(x, y, x + 1, y + 1)], 32601)
+    assert area == pytest.approx(1 / 0.9996**2, rel=1e-5)
 
 
 @pytest.mark.parametrize("measure", [areas_and_perimeters_m, lengths_m])

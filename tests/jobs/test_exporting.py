@@ -54,7 +54,7 @@ def test_one_arm_and_one_layer_can_be_chosen(run: Path, tmp_path: Path) -> None:
     assert geopandas.read_file(made[0]).geom_type.tolist() == ["LineString"]
 
 
-@pytest.mark.parametrize("to", registry.available("writers"))
+@pytest.mark.parametrize("to", sorted({*registry.available("writers")} - {"pmtiles", "fiboa"}))
 def test_one_file_goes_out_in_every_format_and_comes_back(run: Path, tmp_path: Path, to: str) -> None:
     made = export(run / "a/fp32/borders.gpkg", to, tmp_path / "new" / "map.v2")
     spatial = [path for path in made if path.suffix in {".gpkg", ".shp", ".parquet", ".fgb", ".geojson"}]
@@ -79,6 +79,56 @@ def test_another_crs_moves_the_shapes_and_keeps_the_geodesic_areas(run: Path, tm
     assert frame["area_m2"].tolist() == [1e4]
     with pytest.raises(ConfigError, match="EPSG:1"):
         export(run / "a/fp32/borders.gpkg", "gpkg", tmp_path / "n.gpkg", dst_crs="EPSG:1")
+
+
+def test_tiles_for_viewing_hold_both_layers(run: Path, tmp_path: Path) -> None:
+    (made,) = export(run / "a/fp32/borders.gpkg", "pmtiles", tmp_path / "web")
+    assert made == tmp_path / "web.pmtiles"
+    assert {name for name, _ in pyogrio.list_layers(made)} == {"fields", "borders"}
+
+
+@pytest.mark.parametrize(
+    ("out", "expected"),
+    [("x.parquet", "x.parquet"), ("x.fiboa.parquet", "x.fiboa.parquet"), ("x", "x.fiboa.parquet")],
+)
+def test_fiboa_is_a_parquet_file_of_the_fields(run: Path, tmp_path: Path, out: str, expected: str) -> None:
+    (made,) = export(run / "a/fp32/borders.gpkg", {"kind": "fiboa", "collection": "mine"}, tmp_path / out)
+    assert made == tmp_path / expected
+    assert geopandas.read_parquet(made)["collection"].tolist() == ["mine"]
+
+
+def test_a_condition_chooses_features_before_they_are_moved(run: Path, tmp_path: Path) -> None:
+    source = run / "a/fp32/borders.gpkg"
+    (made,) = export(source, "gpkg", tmp_path / "m.gpkg", where="confidence < 0.1", dst_crs="EPSG:4326")
+    layers = read_layers(made)
+    assert {name: len(frame) for name, frame in layers.items()} == {"fields": 0, "borders": 0}
+    assert layers["fields"].crs == "EPSG:4326"
+    (made,) = export(source, "gpkg", tmp_path / "f.gpkg", layer="fields", where="area_m2 = 10000 and class = 'field'")
+    assert len(read_layers(made)["fields"]) == 1
+
+
+def test_a_format_of_one_crs_is_not_asked_for_another(run: Path, tmp_path: Path) -> None:
+    source = run / "a/fp32/borders.gpkg"
+    with pytest.raises(ConfigError, match=r"\.geojson file is always in EPSG:4326, not in EPSG:25832"):
+        export(source, "geojson", tmp_path / "m", dst_crs="EPSG:25832")
+    with pytest.raises(ConfigError, match=r"\.pmtiles file is always in EPSG:3857"):
+        export(source, "pmtiles", tmp_path / "m", dst_crs="EPSG:4326")
+    with pytest.raises(ConfigError, match="EPSG:1"):
+        export(source, "geojson", tmp_path / "m", dst_crs="EPSG:1")
+    assert len(export(source, "geojson", tmp_path / "m", dst_crs="OGC:CRS84")) == 2
+
+
+def test_a_split_shapefile_goes_back_whole(tmp_path: Path) -> None:
+    frame = field_map().fields.loc[[0] * 70].assign(id=range(70))
+    (first,) = registry.build("writers", "gpkg").write_layers({"fields": frame}, tmp_path / "many.gpkg")
+    made = export(first, {"kind": "shp", "limit_bytes": 9_500}, tmp_path / "s.shp")
+    assert sum(path.suffix == ".shp" for path in made) > 1
+    (back,) = export(tmp_path / "s.shp", "gpkg", tmp_path / "back.gpkg")
+    found = read_layers(back)
+    assert {name: len(frame) for name, frame in found.items()} == {"s": 70}
+    assert found["s"]["perimeter_m"].tolist() == [400.0] * 70
+    with pytest.raises(ConfigError, match=r"s_part1\.shp is there already"):
+        export(first, "shp", tmp_path / "s.shp")
 
 
 def test_files_that_are_there_are_replaced_only_when_asked(run: Path, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import shapely
 
 from hedgerow import registry
-from hedgerow.errors import GeometryError
+from hedgerow.errors import ConfigError, GeometryError
 from hedgerow.records import FieldMap
 from hedgerow.writers import shp
 from hedgerow.writers._layers import COLUMNS
+from hedgerow.writers._maps import read_layers
 
 
 def test_every_part_is_there_and_says_utf_8(two_fields: FieldMap, tmp_path: Path) -> None:
@@ -20,7 +21,8 @@ def test_every_part_is_there_and_says_utf_8(two_fields: FieldMap, tmp_path: Path
     parts = {".shp", ".shx", ".dbf", ".prj", ".cpg"}
     expected = {f"a_{layer}{part}" for layer in ("fields", "borders") for part in parts}
     expected |= {"a_fields_columns.csv", "a_borders_columns.csv"}
-    assert {file.name for file in files} == expected == {file.name for file in tmp_path.iterdir()}
+    assert {file.name for file in files} == expected
+    assert {file.name for file in tmp_path.iterdir()} == expected | {"a_fields.qml", "a_borders.qml"}
     assert (tmp_path / "a_fields.cpg").read_text().strip() == "UTF-8"
     assert "UTM" in (tmp_path / "a_fields.prj").read_text()
 
@@ -65,14 +67,69 @@ def test_mixed_geometries_are_refused(tmp_path: Path) -> None:
         registry.build("writers", "shp").write_layers({"things": mixed}, tmp_path / "a.shp")
 
 
-def test_more_than_two_gigabytes_are_refused_before_writing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ring = np.column_stack([np.cos(np.linspace(0, 6, 500)), np.sin(np.linspace(0, 6, 500))])
-    frame = geopandas.GeoDataFrame(geometry=[shapely.Polygon(ring)] * 20, crs="EPSG:3857")
-    writer = registry.build("writers", "shp")
-    (file,) = (part for part in writer.write_layers({"a": frame}, tmp_path / "a.shp") if part.suffix == ".shp")
-    # The forecast is exact, so a limit one byte below the true size refuses.
-    monkeypatch.setattr(shp, "_LARGEST_FILE_BYTES", file.stat().st_size - 1)
-    with pytest.raises(GeometryError, match="use --to gpkg"):
-        writer.write_layers({"a": frame}, tmp_path / "b.shp")
-    monkeypatch.setattr(shp, "_LARGEST_FILE_BYTES", file.stat().st_size)
-    writer.write_layers({"a": frame}, tmp_path / "b.shp")
+def polygons(count: int, vertices: int = 500) -> geopandas.GeoDataFrame:
+    angles = np.linspace(0, 6, vertices)
+    ring = np.column_stack([np.cos(angles), np.sin(angles)])
+    shapes = shapely.polygons(ring[None] + 3.0 * np.arange(count)[:, None, None])
+    return geopandas.GeoDataFrame({"id": np.arange(count), "note": "ø"}, geometry=shapes, crs="EPSG:3857")
+
+
+def test_a_layer_over_the_limit_is_split_and_read_as_one(tmp_path: Path) -> None:
+    frame = polygons(20)
+    # The format: 100 bytes, then 8 + 44 for a shape, 4 for its ring, 16 for each of 501 vertices, one closing it.
+    shape_bytes = 52 + 4 + 16 * 501
+    limit = 100 + 7 * shape_bytes
+    writer = registry.build("writers", {"kind": "shp", "limit_bytes": limit})
+    files = writer.write_layers({"a": frame}, tmp_path / "a.shp")
+    parts = [file for file in files if file.suffix == ".shp"]
+    assert [part.name for part in parts] == ["a_part1.shp", "a_part2.shp", "a_part3.shp"]
+    assert [part.stat().st_size for part in parts] == [limit, limit, 100 + 6 * shape_bytes]
+    assert all(part.with_suffix(end).is_file() for part in parts for end in (".dbf", ".shx", ".prj", ".cpg"))
+    (back,) = read_layers(tmp_path / "a.shp").values()
+    assert back["id"].tolist() == list(range(20))
+    assert back.geom_equals(frame).all()
+    (second,) = read_layers(parts[1]).values()
+    assert second["id"].tolist() == list(range(7, 14))
+
+
+def test_rows_of_texts_are_split_by_the_size_of_the_table(tmp_path: Path) -> None:
+    frame = geopandas.GeoDataFrame({"note": ["x" * 200] * 300}, geometry=[shapely.Point(0, 0)] * 300, crs=3857)
+    limit = 50_000  # of 201 bytes a row; the points take 28 each and would all fit
+    files = registry.build("writers", {"kind": "shp", "limit_bytes": limit}).write_layers(
+        {"a": frame}, tmp_path / "a.shp"
+    )
+    tables = [file for file in files if file.suffix == ".dbf"]
+    assert len(tables) > 1
+    assert all(table.stat().st_size <= limit for table in tables)
+    assert len(read_layers(tmp_path / "a.shp")["a"]) == 300
+
+
+def test_a_split_map_keeps_its_layers_and_full_names(two_fields: FieldMap, tmp_path: Path) -> None:
+    writer = registry.build("writers", {"kind": "shp", "limit_bytes": 9_500})
+    frame = two_fields.fields.loc[np.zeros(60, int)].assign(id=range(60))
+    writer.write(FieldMap(frame, two_fields.borders), tmp_path / "map.shp")
+    assert (tmp_path / "map_borders.shp").is_file()
+    assert read_layers(tmp_path / "map_fields.shp")["fields"]["perimeter_m"].tolist() == [400.125] * 60
+    assert list(read_layers(tmp_path / "map_fields_part2.shp")) == ["fields"]
+
+
+def test_a_shape_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    writer = registry.build("writers", {"kind": "shp", "limit_bytes": 12_000})
+    with pytest.raises(GeometryError, match="one shape needs 16072 bytes"):
+        writer.write_layers({"a": polygons(3, vertices=1000)}, tmp_path / "a.shp")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("older", ["a.shp", "a_part4.shp"])
+def test_parts_do_not_go_beside_an_older_file_that_would_be_read_with_them(tmp_path: Path, older: str) -> None:
+    (tmp_path / older).write_bytes(b"older")
+    writer = registry.build("writers", {"kind": "shp", "limit_bytes": 100 + 7 * 8072})
+    with pytest.raises(ConfigError, match=rf"{older}: is there from an earlier export"):
+        writer.write_layers({"a": polygons(20)}, tmp_path / "a.shp")
+    assert [file.name for file in tmp_path.iterdir()] == [older]
+
+
+def test_truth_values_come_back_as_such(two_fields: FieldMap, tmp_path: Path) -> None:
+    registry.build("writers", "shp").write(two_fields, tmp_path / "a.shp")
+    assert pyogrio.read_dataframe(tmp_path / "a_borders.shp")["open"].tolist() == [0, 1]
+    assert read_layers(tmp_path / "a_borders.shp")["borders"]["open"].tolist() == [False, True]

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from hedgerow.arcs.chains import walked
 from hedgerow.arcs.network import Arcs, Ids, corner_keys, offsets_of, ranges, run_sums
 
+_AT_ONCE = 1 << 16  # arcs of which the points are widened at a time
+
 
 @dataclass(frozen=True)
 class Faces:
@@ -65,6 +67,14 @@ def polygons(found: Faces, arcs: Arcs, points: NDArray[np.float64]) -> NDArray[A
     rings = np.asarray(shapely.linearrings(points[place], indices=ring), object)
     _, polygon = np.unique(found.region, return_inverse=True)
     return np.asarray(shapely.polygons(rings, indices=polygon), object)
+
+
+def picked(found: Faces, arcs: Arcs, rings: Ids) -> tuple[Faces, Arcs]:
+    """Return some rings, in the order given, and only the arcs that they need."""
+    sides = found.sides[ranges(found.offsets[rings], found.offsets[rings + 1])]
+    own, place = np.unique(sides // 2, return_inverse=True)
+    offsets = offsets_of(np.diff(found.offsets)[rings])
+    return Faces(2 * place + sides % 2, offsets, found.region[rings], found.area_px[rings]), arcs.taking(own)
 
 
 def _region_of_side(arcs: Arcs) -> Ids:
@@ -148,13 +158,23 @@ def _ring_areas(arcs: Arcs, sides: Ids, offsets: Ids) -> NDArray[np.float64]:
     return run_sums(doubled, offsets) / 2
 
 
-def doubled_areas(arcs: Arcs) -> Ids:
-    """Return twice the area (m,) between each arc and the origin, positive where anticlockwise with row 0 on top."""
-    row, col = arcs.points.astype(np.int64).T
-    cross = np.zeros(len(arcs.points), np.int64)
+def doubled_areas(arcs: Arcs) -> NDArray[Any]:
+    """Return twice the area (m,) between each arc and the origin, positive where anticlockwise with row 0 on top.
+
+    Whole numbers, exactly, while the corners lie on the grid.
+    """
+    parts = [_doubled_areas(arcs, first, min(first + _AT_ONCE, len(arcs))) for first in range(0, len(arcs), _AT_ONCE)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _doubled_areas(arcs: Arcs, first: int, stop: int) -> NDArray[Any]:
+    starts = arcs.offsets[first : stop + 1] - arcs.offsets[first]
+    points = arcs.points[arcs.offsets[first] : arcs.offsets[stop]]
+    row, col = points.astype(np.promote_types(points.dtype, np.int64)).T
+    cross = np.zeros_like(row)
     cross[:-1] = col[1:] * row[:-1] - col[:-1] * row[1:]
-    cross[arcs.offsets[1:] - 1] = 0
-    return run_sums(cross, arcs.offsets)
+    cross[starts[1:] - 1] = 0
+    return np.asarray(np.add.reduceat(cross, starts[:-1]))
 
 
 def _side_points(arcs: Arcs, sides: Ids) -> tuple[Ids, Ids]:

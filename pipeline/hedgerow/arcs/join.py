@@ -11,44 +11,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow.arcs.chains import Chains, walked
-from hedgerow.arcs.network import Arcs, Ids, concatenated, corner_keys, offsets_of, ranges, run_sums
+from hedgerow.arcs.network import (
+    Arcs,
+    Ids,
+    concatenated,
+    corner_keys,
+    offsets_of,
+    ranges,
+    rings_from_smallest_corner,
+    run_sums,
+)
 from hedgerow.arcs.tile import Pieces
 
 
 def join_tiles(tiles: Iterable[Pieces]) -> Arcs:
     """Join the pieces of all tiles of a raster into its arcs, the same for every tiling and order."""
-    tiles = list(tiles)
-    loose_start = np.concatenate([np.zeros(0, bool), *(tile.loose_start for tile in tiles)])
-    loose_end = np.concatenate([np.zeros(0, bool), *(tile.loose_end for tile in tiles)])
-    return _tied(concatenated([tile.arcs for tile in tiles]), loose_start, loose_end)
+    whole: list[Arcs] = []
+    pieces: list[Pieces] = []
+    for tile in tiles:  # most arcs lie inside one tile, and are finished
+        loose = tile.loose_start | tile.loose_end
+        whole.append(tile.arcs.taking(np.flatnonzero(~loose)))
+        pieces.append(Pieces(tile.arcs.taking(np.flatnonzero(loose)), tile.loose_start[loose], tile.loose_end[loose]))
+    loose_start, loose_end = (
+        np.concatenate([np.zeros(0, bool), *(getattr(one, name) for one in pieces)])
+        for name in ("loose_start", "loose_end")
+    )
+    tied = _tied(concatenated([one.arcs for one in pieces]), loose_start, loose_end)
+    return _in_order(concatenated([*whole, tied]))
 
 
 def relabelled(arcs: Arcs, new_id: NDArray[np.integer]) -> Arcs:
     """Give regions new ids (`new_id[old]`), drop the arcs inside a region, and join what met at junctions now gone."""
     left, right = new_id[arcs.left].astype(np.int64), new_id[arcs.right].astype(np.int64)
+    if np.array_equal(left, arcs.left) and np.array_equal(right, arcs.right):
+        return arcs
     kept = np.flatnonzero(left != right)
-    found = _turned(arcs.taking(kept), left[kept], right[kept])
+    found = _turned(arcs if len(kept) == len(arcs) else arcs.taking(kept), left[kept], right[kept])
     starts, ends = corner_keys(found.starts), corner_keys(found.ends)
     corner, degree = np.unique(np.r_[starts, ends], return_counts=True)
     passed = corner[degree == 2]
-    return _tied(found, np.isin(starts, passed), np.isin(ends, passed))
+    loose_start, loose_end = np.isin(starts, passed), np.isin(ends, passed)
+    loose = loose_start | loose_end
+    tied = _tied(found.taking(np.flatnonzero(loose)), loose_start[loose], loose_end[loose])
+    return _in_order(concatenated([found.taking(np.flatnonzero(~loose)), tied]))
 
 
 def _turned(arcs: Arcs, left: Ids, right: Ids) -> Arcs:
     """Reverse the arcs whose left id is now the larger one."""
-    back = left > right
-    lengths = np.diff(arcs.offsets)
-    place = np.arange(len(arcs.points))
-    mirrored = np.repeat(arcs.offsets[:-1] + arcs.offsets[1:] - 1, lengths) - place
-    points = arcs.points[np.where(np.repeat(back, lengths), mirrored, place)]
+    points, back = arcs.points, np.flatnonzero(left > right)
+    if len(back):
+        first, stop = arcs.offsets[back], arcs.offsets[back + 1]
+        place = ranges(first, stop)
+        points = points.copy()
+        points[place] = arcs.points[np.repeat(first + stop - 1, stop - first) - place]
     low, high = np.minimum(left, right), np.maximum(left, right)
     return Arcs(points, arcs.offsets, low, high, arcs.cracks, arcs.border_sum)
 
 
 def _tied(pieces: Arcs, loose_start: NDArray[np.bool_], loose_end: NDArray[np.bool_]) -> Arcs:
+    """Tie pieces, of which each has a loose end, into whole arcs."""
     chains = walked(_following(pieces, loose_start, loose_end))
-    whole = _rings_from_smallest_corner(_chained(pieces, chains), chains.first_ring)
-    return _in_order(_without_straight_points(whole))
+    return _without_straight_points(rings_from_smallest_corner(_chained(pieces, chains), chains.first_ring))
 
 
 def _following(pieces: Arcs, loose_start: NDArray[np.bool_], loose_end: NDArray[np.bool_]) -> Ids:
@@ -81,23 +104,6 @@ def _chained(pieces: Arcs, chains: Chains) -> Arcs:
         cracks=run_sums(taken.cracks, chains.offsets),
         border_sum=run_sums(taken.border_sum, chains.offsets),
     )
-
-
-def _rings_from_smallest_corner(arcs: Arcs, first_ring: int) -> Arcs:
-    """Turn the rings (all arcs from `first_ring` on) so that they start at their smallest corner."""
-    starts, stops = arcs.offsets[first_ring:-1], arcs.offsets[first_ring + 1 :] - 1  # without the closing corner
-    if not len(starts):
-        return arcs
-    lengths = stops - starts
-    inner = ranges(starts, stops)
-    keys = corner_keys(arcs.points[inner])
-    firsts = offsets_of(lengths)
-    smallest = np.minimum.reduceat(keys, firsts[:-1])
-    shift = np.flatnonzero(keys == np.repeat(smallest, lengths)) - firsts[:-1]
-    step = ranges(np.zeros(len(lengths), np.int64), lengths + 1)
-    place = np.repeat(starts, lengths + 1) + (step + np.repeat(shift, lengths + 1)) % np.repeat(lengths, lengths + 1)
-    points = np.concatenate([arcs.points[: starts[0]], arcs.points[place]])
-    return Arcs(points, arcs.offsets, arcs.left, arcs.right, arcs.cracks, arcs.border_sum)
 
 
 def _without_straight_points(arcs: Arcs) -> Arcs:

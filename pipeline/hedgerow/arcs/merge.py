@@ -50,14 +50,16 @@ def merged_ids(
         objects: the classes that have instances; adjoining regions of all other classes become one.
         void: the class of invalid areas: a void that is not a filled hole ends up outside.
     """
-    graph = _Graph(arcs, area_px, pixel_m)
     is_void, is_object = kind == void, np.isin(kind, list(objects))
     is_void[OUTSIDE] = is_object[OUTSIDE] = False
-    if rules.min_hole_px > 0:
-        graph.absorb(range(1, len(kind)), rules.min_hole_px, _only_neighbour(is_object))
-    if rules.min_area_px > 0:
-        graph.absorb(np.flatnonzero(is_object).tolist(), rules.min_area_px, _longest_neighbour(is_void))
-    target = graph.targets()
+    target = np.arange(len(kind))
+    if rules != Rules():  # the graph of a large raster is large, too
+        graph = _Graph(arcs, area_px, pixel_m)
+        if rules.min_hole_px > 0:
+            graph.absorb(range(1, len(kind)), rules.min_hole_px, _only_neighbour(is_object))
+        if rules.min_area_px > 0:
+            graph.absorb(np.flatnonzero(is_object).tolist(), rules.min_area_px, _longest_neighbour(is_void))
+        target = graph.targets()
     target[is_void[target]] = OUTSIDE
     return _one_background(arcs, target, ~(is_void | is_object))
 

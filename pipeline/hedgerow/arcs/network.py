@@ -8,7 +8,8 @@ top.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,13 @@ Ids = NDArray[np.int64]
 class Arcs:
     """Arcs of one raster, or of one part of it.
 
-    `points` (n, 2) int32 are (row, col) corners, arc i owns `points[offsets[i]:offsets[i + 1]]`. `left` and `right`
-    (m,) are region ids, 0 = outside. `cracks` (m, 2) counts unit edges along rows and along columns before any
-    simplification, and `border_sum` (m,) adds up the border probability (0..255) of the two pixels at each of them.
+    `points` (n, 2) are (row, col), int32 while they are corners of the grid, else float64; arc i owns
+    `points[offsets[i]:offsets[i + 1]]`. `left` and `right` (m,) are region ids, 0 = outside. `cracks` (m, 2) counts
+    unit edges along rows and along columns before any simplification, and `border_sum` (m,) adds up the border
+    probability (0..255) of the two pixels at each of them.
     """
 
-    points: NDArray[np.int32]
+    points: NDArray[Any]
     offsets: Ids
     left: Ids
     right: Ids
@@ -79,6 +81,29 @@ def concatenated(parts: list[Arcs]) -> Arcs:
         np.concatenate([part.cracks for part in parts]),
         np.concatenate([part.border_sum for part in parts]),
     )
+
+
+def rings_from_smallest_corner(arcs: Arcs, first_ring: int) -> Arcs:
+    """Turn the rings (all arcs from `first_ring` on) so that they start at their smallest corner."""
+    starts, stops = arcs.offsets[first_ring:-1], arcs.offsets[first_ring + 1 :] - 1  # without the closing corner
+    if not len(starts):
+        return arcs
+    lengths = stops - starts
+    keys = corner_keys(arcs.points[ranges(starts, stops)])
+    firsts = offsets_of(lengths)
+    smallest = np.minimum.reduceat(keys, firsts[:-1])
+    shift = np.flatnonzero(keys == np.repeat(smallest, lengths)) - firsts[:-1]
+    step = ranges(np.zeros(len(lengths), np.int64), lengths + 1)
+    place = np.repeat(starts, lengths + 1) + (step + np.repeat(shift, lengths + 1)) % np.repeat(lengths, lengths + 1)
+    points = np.concatenate([arcs.points[: starts[0]], arcs.points[place]])
+    return replace(arcs, points=points)
+
+
+def is_ring(arcs: Arcs) -> NDArray[np.bool_]:
+    """Find closed arcs, on whole corners, of which no other arc shares the first corner: they have no junction."""
+    starts, ends = corner_keys(arcs.starts), corner_keys(arcs.ends)
+    corner, degree = np.unique(np.r_[starts, ends], return_counts=True)
+    return np.asarray((starts == ends) & np.isin(starts, corner[degree == 2]))
 
 
 def corner_keys(points: NDArray[np.integer]) -> Ids:

@@ -13,7 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from hedgerow.arcs.faces import Faces, polygons
-from hedgerow.arcs.network import Arcs, corner_keys, offsets_of
+from hedgerow.arcs.network import Arcs, corner_keys, is_ring, offsets_of
 
 _FEWEST_RING_POINTS = 3
 _UNITS_PER_PIXEL = 1024
@@ -53,7 +53,7 @@ def _whole_scale(pixel_m: tuple[float, float]) -> tuple[NDArray[np.int64], float
 
 def _keeping(arcs: Arcs, keep: NDArray[np.bool_]) -> Arcs:
     first, last = arcs.offsets[:-1], arcs.offsets[1:] - 1
-    ring = _rings(arcs)
+    ring = is_ring(arcs)
     keep[first[~ring]] = keep[last[~ring]] = True
     # The first corner of a ring is like any other. It is stored twice: count it once, and close the ring again below.
     keep[last[ring]] = False
@@ -68,13 +68,6 @@ def _keeping(arcs: Arcs, keep: NDArray[np.bool_]) -> Arcs:
     keep[last[ring]] = True
     offsets = offsets_of(keep)[arcs.offsets]
     return Arcs(points[keep], offsets, arcs.left, arcs.right, arcs.cracks, arcs.border_sum)
-
-
-def _rings(arcs: Arcs) -> NDArray[np.bool_]:
-    """Find closed arcs whose corner no other arc shares: they have no junction."""
-    starts, ends = corner_keys(arcs.starts), corner_keys(arcs.ends)
-    corner, degree = np.unique(np.r_[starts, ends], return_counts=True)
-    return np.asarray((starts == ends) & np.isin(starts, corner[degree == 2]))
 
 
 def _first_kept(keep: NDArray[np.bool_], first: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hedgerow.arcs.chains import Chains, walked
 from hedgerow.arcs.cracks import Mask, Segments, corners, segments
-from hedgerow.arcs.network import Arcs, Ids, run_sums
+from hedgerow.arcs.network import Arcs, Ids, rings_from_smallest_corner, run_sums
 from hedgerow.geo.windows import Window
 
 
@@ -39,7 +39,7 @@ def tile_pieces(
     chains = walked(_following(found, junction))
     first, last = chains.order[chains.offsets[:-1]], chains.order[chains.offsets[1:] - 1]
     return Pieces(
-        arcs=_as_arcs(found, chains, first, last, window),
+        arcs=rings_from_smallest_corner(_as_arcs(found, chains, first, last, window), chains.first_ring),
         loose_start=~junction[found.start[first]],
         loose_end=~junction[found.end[last]],
     )

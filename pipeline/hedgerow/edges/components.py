@@ -16,9 +16,13 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from hedgerow.errors import GeometryError
 from hedgerow.geo.windows import Window
 
 Ids = NDArray[np.int64]
+
+MOST = 2**31 - 1
+"""How many components a scene can have: their numbers are int32."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,11 @@ def block_components(
 
 
 def join(blocks: Sequence[BlockComponents]) -> Components:
-    """Join the components of all blocks of a scene into components of the scene, numbered by their first pixel."""
+    """Join the components of all blocks of a scene into components of the scene, numbered by their first pixel.
+
+    Raises:
+        GeometryError: there are more than can be numbered.
+    """
     offsets = np.cumsum([0, *(len(block.key) for block in blocks)])
     local = [_joined([getattr(block, name) for block in blocks]) for name in ("key", "first_px", "area_px")]
     key, first_px, area_px = local
@@ -108,6 +116,10 @@ def join(blocks: Sequence[BlockComponents]) -> Components:
     total = int(offsets[-1])
     links = coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(total, total))
     groups, group_of = connected_components(links, directed=False) if total else (0, np.zeros(0, np.int64))
+    if groups > MOST:
+        raise GeometryError(
+            f"{groups} areas are more than can be numbered ({MOST}): cut the raster, or smooth it first"
+        )
     first = np.full(groups, np.iinfo(np.int64).max)
     np.minimum.at(first, group_of, first_px)
     order = np.argsort(first)
@@ -125,11 +137,15 @@ def join(blocks: Sequence[BlockComponents]) -> Components:
 
 
 def _first_pixels(ids: NDArray[np.int64]) -> Ids:
-    flat = ids.ravel()
-    first = np.zeros(int(flat.max(initial=0)) + 1, np.int64)
-    # Ids rise with their first pixel, so a pixel is a first one exactly where the running maximum rises.
-    rises = np.flatnonzero(np.diff(np.maximum.accumulate(flat), prepend=0))
-    first[flat[rises]] = rises
+    """Flat index of the first pixel of ids 1..n; ids rise with their first pixel."""
+    if not ids.size:
+        return np.zeros(0, np.int64)
+    # Rows first: only ids above all of the rows before can be new, and few pixels are.
+    highest = np.maximum.accumulate(ids.max(axis=1))
+    before = np.concatenate([[0], highest[:-1]])
+    new = np.flatnonzero(ids > before[:, None])
+    first = np.empty(int(highest[-1]) + 1, np.int64)
+    first[ids.ravel()[new[::-1]]] = new[::-1]  # the first pixel is written last
     return first[1:]
 
 

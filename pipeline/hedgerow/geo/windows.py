@@ -42,6 +42,12 @@ class Window:
         """Return this window in the pixel coordinates of `outer`."""
         return Window(self.y0 - outer.y0, self.x0 - outer.x0, self.y1 - outer.y0, self.x1 - outer.x0)
 
+    def common(self, other: "Window") -> "Window | None":
+        """Return what both cover; None where they share no pixel."""
+        y0, x0 = max(self.y0, other.y0), max(self.x0, other.x0)
+        y1, x1 = min(self.y1, other.y1), min(self.x1, other.x1)
+        return Window(y0, x0, y1, x1) if y1 > y0 and x1 > x0 else None
+
     def contains(self, other: "Window") -> bool:
         """Say whether `other` lies fully inside."""
         return self.y0 <= other.y0 and self.x0 <= other.x0 and self.y1 >= other.y1 and self.x1 >= other.x1

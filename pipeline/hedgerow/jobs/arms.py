@@ -117,7 +117,7 @@ def calibration_images(plan: Plan, scalings: Mapping[str, Scaling], count: int) 
 def _drawn(plan: Plan, scalings: Mapping[str, Scaling], count: int, enough: float) -> list[Tensor]:
     rng = rng_for(plan.config.seed, "calibration")
     queues = [
-        [(scene, scene.tiles[i]) for i in rng.permutation(len(scene.tiles))]
+        [(scene, scene.filled[i]) for i in rng.permutation(len(scene.filled))]
         for scene in plan.scenes
         if scene.name in scalings
     ]

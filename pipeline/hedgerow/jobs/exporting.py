@@ -1,14 +1,18 @@
 """How does a finished map reach another program? Maps of a run, or the layers of one file, in another format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from hedgerow import registry
 from hedgerow.contracts import Progress, Writer, silent
 from hedgerow.errors import ConfigError, SourceError
 from hedgerow.registry import unknown
-from hedgerow.writers._maps import read_layers, reprojected
+from hedgerow.writers._maps import parts_of, read_layers, reprojected
 
 MAP_NAME = "borders.gpkg"
 """What a run calls the map of an input and arm."""
@@ -24,10 +28,11 @@ class Errand:
 
 def export(
     source: Path,
-    to: str,
+    to: str | Mapping[str, Any],
     out: Path,
     *,
     layer: str | None = None,
+    where: str | None = None,
     dst_crs: str | None = None,
     arm: str | None = None,
     overwrite: bool = False,
@@ -37,24 +42,26 @@ def export(
 
     Args:
         source: the folder of a finished run, or one vector file.
-        to: a kind of writer: gpkg, shp, parquet, fgb, geojson.
+        to: a kind of writer: gpkg, shp, parquet, fgb, geojson, pmtiles, fiboa; or its settings, `{kind: ..., ...}`.
         out: the file to make; for a run, a folder that gets `STEM_ARM.EXT` for each map.
         layer: only this layer; a format of one layer otherwise gets `OUT_fields.EXT` and `OUT_borders.EXT`.
+        where: only features for which this holds, SQL over the layer's columns.
         dst_crs: reproject to this CRS.
         arm: of a run, only the maps of this arm.
         overwrite: replace files that are there already.
         progress: hears of each map.
 
     Raises:
-        ConfigError: an unknown format, layer, arm or CRS, or a file that is there already.
+        ConfigError: an unknown format, layer, column, arm or CRS, or a file that is there already.
         SourceError: `source` holds no map.
     """
     writer: Writer = registry.build("writers", to)
+    _check_crs(dst_crs, writer)
     errands = plan(source, out, writer.extension, arm=arm)
     made: list[Path] = []
     for done, errand in enumerate(errands):
         progress("export", done, len(errands))
-        layers = read_layers(errand.source, layer=layer)
+        layers = read_layers(errand.source, layer=layer, where=where)
         if not overwrite:
             refuse_existing(errand.target, tuple(layers))
         made += writer.write_layers(reprojected(layers, dst_crs) if dst_crs else layers, errand.target)
@@ -62,9 +69,20 @@ def export(
     return made
 
 
+def _check_crs(asked: str | None, writer: Writer) -> None:
+    if asked is None or writer.crs is None:
+        return
+    try:
+        same = CRS.from_user_input(asked).equals(writer.crs, ignore_axis_order=True)
+    except CRSError as error:
+        raise ConfigError(f"no CRS is called {asked!r}: give one as EPSG:25832 or as WKT ({error})") from error
+    if not same:
+        raise ConfigError(f"a {writer.extension} file is always in {writer.crs}, not in {asked}: leave --dst-crs out")
+
+
 def plan(source: Path, out: Path, extension: str, *, arm: str | None = None) -> list[Errand]:
     """Say which map goes where, without reading any."""
-    if not source.exists():
+    if not parts_of(source):
         raise SourceError(f"{source}: there is no such run folder or vector file")
     if source.is_dir() and source.suffix.lower() != ".gdb":
         return list(_of_run(source, out, extension, arm))
@@ -90,13 +108,13 @@ def _of_run(run: Path, out: Path, extension: str, arm: str | None) -> Iterator[E
 
 
 def _with_extension(path: Path, extension: str) -> Path:
-    """Names hold dots (`field_1.5m`): only the format's own ending counts as one."""
-    return path if path.suffix.lower() == extension else path.with_name(f"{path.name}{extension}")
+    """Names hold dots (`field_1.5m`): only the format's own ending counts as one, of `.fiboa.parquet` its last part."""
+    return path if path.suffix.lower() == Path(f"x{extension}").suffix else path.with_name(f"{path.name}{extension}")
 
 
 def refuse_existing(target: Path, layers: tuple[str, ...]) -> None:
     """Refuse to replace a file, or one of the files that a format of one layer makes out of its name."""
-    per_layer = (target.with_name(f"{target.stem}_{layer}{target.suffix}") for layer in layers)
-    there = [path for path in (target, *per_layer) if path.exists()]
+    per_layer = [target.with_name(f"{target.stem}_{layer}{target.suffix}") for layer in layers]
+    there = [path for named in (target, *per_layer) for path in parts_of(named)]
     if there:
         raise ConfigError(f"{there[0]} is there already: choose another name, or add --overwrite to replace it")

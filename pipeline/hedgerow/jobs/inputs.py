@@ -45,6 +45,11 @@ class Scene:
         return self.path if isinstance(self.path, Path) else next(iter(self.path.values()))
 
     @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.first_path.parent
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """All its files."""
         return (self.path,) if isinstance(self.path, Path) else tuple(self.path.values())

@@ -21,7 +21,7 @@ from hedgerow.jobs.planning import Failure, Plan, PlannedScene
 from hedgerow.jobs.planning import plan as plan_of_inputs
 from hedgerow.records import ModelSpec
 from hedgerow.scaling import Scaling, constant_scaling, scaling_of
-from hedgerow.sources._collars import collar_warning
+from hedgerow.sources._collars import mosaic_collar_warning
 
 _log = logging.getLogger(__name__)
 _LARGE_PX = 4 << 20  # from here on one map is spread over the workers, below it each worker makes whole maps
@@ -112,7 +112,7 @@ def _scale(made: Made, progress: Progress) -> None:
     for planned in made.plan.scenes:
         try:
             measured = scaling_of(planned.source, config.seed)
-            collar = collar_warning(planned.source)
+            collar = mosaic_collar_warning(planned.source)
         except HedgerowError as error:
             made.fail(planned.name, error)
         else:
@@ -125,7 +125,7 @@ def _scale(made: Made, progress: Progress) -> None:
 
 def _predict(made: Made, graph: Graph, progress: Progress) -> None:
     todo = [(scene, models) for scene in made.scenes() if (models := _missing(made, scene))]
-    tick = counted(progress, "predict", sum(len(scene.tiles) for scene, _ in todo))
+    tick = counted(progress, "predict", sum(len(scene.filled) for scene, _ in todo))
     for planned, models in todo:
         try:
             predict_scene(

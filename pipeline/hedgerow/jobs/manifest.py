@@ -7,10 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hedgerow.config import RunConfig
+from hedgerow import registry
 from hedgerow.jobs.arms import Arm
 from hedgerow.jobs.mapping import Mapped, TileTimes
-from hedgerow.jobs.planning import Failure, Plan, PlannedScene
+from hedgerow.jobs.mosaics import member_rows, relative
+from hedgerow.jobs.planning import Failure, Plan, PlannedScene, source_settings
 from hedgerow.scaling import Scaling
 
 FILE = "run.json"
@@ -41,7 +42,7 @@ def manifest(
             "bands": list(plan.card.bands),
             "gsd_m": plan.card.gsd_m,
         },
-        "inputs": [_input(scene, scalings.get(scene.name), failures, plan.config) for scene in plan.scenes]
+        "inputs": [_input(scene, scalings.get(scene.name), failures, plan) for scene in plan.scenes]
         + [{"name": f.input, "status": "failed", "error": f.error} for f in plan.failures],
         "passed_over": [str(path) for path in plan.passed_over],
         "arms": [_arm(arm, times) for arm in arms],
@@ -66,16 +67,19 @@ def fingerprint(path: Path) -> str:
     return f"{size}-{digest.hexdigest()[:32]}"
 
 
-def _input(
-    planned: PlannedScene, scaling: Scaling | None, failures: Sequence[Failure], config: RunConfig
-) -> dict[str, Any]:
+def _input(planned: PlannedScene, scaling: Scaling | None, failures: Sequence[Failure], plan: Plan) -> dict[str, Any]:
     source: Any = planned.source
+    places = getattr(source, "places", ())
     failed = next((f.error for f in failures if f.input == planned.name), None)
     return {
         "name": planned.name,
         "path": str(planned.scene.first_path),
         "paths": [str(path) for path in planned.scene.paths],
-        "fingerprints": {path.name: fingerprint(path) for path in planned.scene.paths if path.is_file()},
+        "fingerprints": {
+            relative(path, planned.scene.folder): fingerprint(path) for path in planned.scene.paths if path.is_file()
+        },
+        "members": member_rows(source),
+        "source": _settings(source_settings(planned.scene, plan.config, plan.card)),
         "status": "failed" if failed else "skipped" if scaling is None else "done",
         "error": failed or ("no valid pixel" if scaling is None else None),
         "warnings": list(planned.warnings),
@@ -84,13 +88,19 @@ def _input(
         "gsd_m": round(planned.gsd_m, 4),
         "network_gsd_m": round(planned.gsd_m * planned.zoom.shrink / planned.zoom.grow, 4),
         "tiles": len(planned.tiles),
+        "empty_tiles": len(planned.tiles) - len(planned.filled),
         "bands": list(source.bands),
-        "display_bands": [index - 1 for _, index in source.places],
-        "band_files": [str(path) for path, _ in source.places],
+        "display_bands": [index - 1 for _, index in places],
+        "band_files": [str(path) for path, _ in places],
         "scaling": None if scaling is None else {"low": list(scaling.low), "high": list(scaling.high)},
-        "scaling_from": "config" if config.scaling else "percentiles of the input",
+        "scaling_from": "config" if plan.config.scaling else "percentiles of the input",
         "truth": None if planned.truth is None else str(planned.truth),
     }
+
+
+def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the source of an input was built from, so that it can be built again."""
+    return {"kind": settings["kind"], **registry.configure("sources", settings).model_dump(mode="json")}
 
 
 def _arm(arm: Arm, times: TileTimes) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow import registry
 from hedgerow.config import RunConfig
-from hedgerow.contracts import Each, one_by_one
+from hedgerow.contracts import Each, Writer, one_by_one
 from hedgerow.edges.regions import RegionStore
+from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.windows import Window
 from hedgerow.graph import Graph
 from hedgerow.jobs.planning import PlannedScene
@@ -88,7 +90,7 @@ def predict_scene(
             )
             for spec in models
         }
-        for predictions in graph.each(task, planned.tiles, tick=tick):
+        for predictions in graph.each(task, planned.filled, tick=tick):
             for prediction in predictions:
                 rasters[prediction.arm].write(prediction.core, prediction.data, prediction.valid)
                 times.add(prediction.arm, prediction.seconds)
@@ -111,22 +113,38 @@ class MapArm:
         pixels = ProbabilityFile(folder / PROBABILITY)
         store = self.work / item.scene / item.arm
         tracer = registry.build("tracers", self.config.tracer)
-        regions = label_scene(pixels, pixels.valid, tracer, store, each=each)
+        pixel_m = pixel_size_m(pixels.geobox)
+        regions = label_scene(pixels, pixels.valid, tracer, store, pixel_m=pixel_m, each=each)
         traced = trace_scene(
             regions,
             pixels,
             pixels.geobox,
             tile_px=max(self.config.tile_px, 256),
             simplify_m=self.config.simplify_m,
+            regularize_m=self.config.regularize_m,
+            smooth=self.config.smooth,
+            smooth_reach_m=self.config.smooth_reach_m,
             min_area_m2=self.config.min_area_m2,
             min_hole_m2=self.config.min_hole_m2,
             source=item.source,
             arm=item.arm,
             each=each,
         )
-        writers = [registry.build("writers", kind) for kind in dict.fromkeys(("gpkg", *self.config.to))]
-        files = [f for writer in writers for f in writer.write(traced.field_map, folder / f"borders{writer.extension}")]
-        return Mapped(item.scene, item.arm, traced.regions, tuple(files), dict(traced.field_map.summary))
+        writers = writers_of(self.config)
+        files = [
+            f for writer in writers for f in writer.write_parts(traced.layers(), folder / f"borders{writer.extension}")
+        ]
+        return Mapped(item.scene, item.arm, traced.regions, tuple(files), dict(traced.summary))
+
+
+def writers_of(config: RunConfig) -> list[Writer]:
+    """Return the writers of a run, one per kind: a GeoPackage, which later steps read, and what else is asked for."""
+    asked = {"gpkg": {"kind": "gpkg"}} | {one["kind"]: one for one in map(_as_settings, config.to)}
+    return [registry.build("writers", settings) for settings in asked.values()]
+
+
+def _as_settings(one: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"kind": one} if isinstance(one, str) else one
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from hedgerow.jobs.planning import Plan
 from hedgerow.models.store import digest
 
 WORK, SCORES, TILES, REPORT = ".work", "scores.json", "tiles.parquet", "report.html"
+_TILE_STYLE = "tiles.qml"
 _ASKED = "asked.json"
 _MAP_FILES = ("probability.tif", "borders*", ".probability*.part", ".borders*.part")
 _HOW = {"scheduler", "workers"}  # how a run is worked through, not what comes out: these may change when it is resumed
@@ -82,7 +83,7 @@ def _make_room(out: Path, asked: Mapping[str, Any], *, overwrite: bool, resume: 
 def _remove_run(out: Path, arms: set[str]) -> None:
     """Remove what a run of these arms leaves, and nothing that somebody else has put beside it."""
     (out / FILE).unlink(missing_ok=True)  # first: without it the rest is no complete run
-    for name in (SCORES, TILES, REPORT):
+    for name in (SCORES, TILES, _TILE_STYLE, REPORT):
         (out / name).unlink(missing_ok=True)
     for folder in [path for path in out.rglob("*") if path.name in arms and path.is_dir()]:
         for path in [found for pattern in _MAP_FILES for found in folder.glob(pattern)]:

@@ -13,6 +13,7 @@ from hedgerow.geo.metres import ground_sampling_distance_m
 from hedgerow.geo.tiling import tile_geobox
 from hedgerow.graph import Graph
 from hedgerow.jobs.inputs import Scene, find_scenes
+from hedgerow.jobs.mosaics import Mosaic, filled_tiles, find_truth_of_all, member_rows, mosaic_of
 from hedgerow.models.store import ModelCard, locate, read_card
 from hedgerow.records import Tile
 from hedgerow.scaling import constant_scaling
@@ -28,11 +29,13 @@ _BYTES_PER_TILE_PX = 900  # activations of hedgerow-tiny at their widest, and wh
 class PlannedScene:
     """One scene, opened far enough to know its grid."""
 
-    scene: Scene
+    scene: Scene | Mosaic
     source: Source
     gsd_m: float
     zoom: Zoom
     tiles: tuple[Tile, ...]
+    filled: tuple[Tile, ...]
+    """Those that may hold a valid pixel; of a mosaic not all do."""
     truth: Path | None
     warnings: tuple[str, ...] = ()
 
@@ -46,6 +49,11 @@ class PlannedScene:
         """Size of the raster."""
         rows, cols = self.source.geobox.shape
         return rows * cols / 1e6
+
+    @property
+    def filled_megapixels(self) -> float:
+        """Size of the tiles that may hold a valid pixel."""
+        return sum(tile.core.shape[0] * tile.core.shape[1] for tile in self.filled) / 1e6
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,8 @@ class Plan:
 
     @property
     def tile_count(self) -> int:
-        """Tiles of all scenes."""
-        return sum(len(scene.tiles) for scene in self.scenes)
+        """Tiles of all scenes that may hold a valid pixel."""
+        return sum(len(scene.filled) for scene in self.scenes)
 
     @property
     def megapixels(self) -> float:
@@ -80,7 +88,7 @@ class Plan:
 
     def guess_seconds(self, workers: int) -> float:
         """Return a rough time for the networks, start-up and scores apart."""
-        seen = sum(s.megapixels * s.zoom.grow**2 / s.zoom.shrink**2 for s in self.scenes)
+        seen = sum(s.filled_megapixels * s.zoom.grow**2 / s.zoom.shrink**2 for s in self.scenes)
         return seen * _SECONDS_PER_MPX * len(self.config.arms) / workers
 
     def guess_bytes(self, workers: int) -> float:
@@ -104,19 +112,20 @@ def plan(config: RunConfig) -> Plan:
     if config.scaling is not None:
         constant_scaling(config.scaling, card.bands)  # refused here, before the work starts
     found = find_scenes(config.inputs, config.bands)
+    scenes = wanted_scenes(config, found.scenes)
     planned: list[PlannedScene] = []
     failures: list[Failure] = []
-    for scene in found.scenes:
+    for scene in scenes:
         try:
             planned.append(plan_scene(scene, config, card))
         except ConfigError:
             raise
         except HedgerowError as error:
-            if len(found.scenes) == 1:
+            if len(scenes) == 1:
                 raise
             failures.append(Failure(scene.name, str(error)))
     if not planned:
-        _raise_first(failures, len(found.scenes))
+        _raise_first(failures, len(scenes))
     return Plan(config, card, model, tuple(planned), tuple(failures), found.passed_over)
 
 
@@ -145,27 +154,37 @@ def _row(scene: PlannedScene) -> dict[str, Any]:
         "crs": str(scene.source.geobox.crs),
         "gsd_m": f"{scene.gsd_m:.3g}",
         "network_gsd_m": f"{scene.gsd_m * scene.zoom.shrink / scene.zoom.grow:.3g}",
-        "tiles": len(scene.tiles),
+        "tiles": len(scene.filled),
+        "empty_tiles": len(scene.tiles) - len(scene.filled),
+        "members": member_rows(scene.source),
         "truth": scene.truth.name if scene.truth else "-",
         "notes": "; ".join(scene.warnings),
     }
 
 
-def plan_scene(scene: Scene, config: RunConfig, card: ModelCard) -> PlannedScene:
+def wanted_scenes(config: RunConfig, found: Sequence[Scene]) -> Sequence[Scene | Mosaic]:
+    """Return what gets a map each: every scene that was found, or one mosaic of them.
+
+    Raises:
+        ConfigError: a CRS for a mosaic that is not asked for.
+    """
+    if config.mosaic:
+        return [mosaic_of(found, config.inputs)]
+    if config.mosaic_crs is not None:
+        raise ConfigError(f"mosaic_crs {config.mosaic_crs}: is the CRS of one map of all inputs; pass --mosaic as well")
+    return found
+
+
+def plan_scene(scene: Scene | Mosaic, config: RunConfig, card: ModelCard) -> PlannedScene:
     """Open one scene's headers and plan its tiles."""
-    source: Source = registry.build(
-        "sources",
-        {
-            "kind": "geotiff",
-            "path": dict(scene.path) if not isinstance(scene.path, Path) else scene.path,
-            "name": scene.name,
-            "bands": card.bands,
-            "stored_bands": config.stored_bands,
-            "nodata": config.nodata,
-        },
-    )
+    source: Source = registry.build("sources", source_settings(scene, config, card))
     gsd_m = ground_sampling_distance_m(source.geobox)
-    truth = find_truth(config.truth, scene.first_path, scene.name)
+    tiles = tile_geobox(source.geobox, config.tile_px, config.halo_px)
+    truth = (
+        find_truth_of_all(config.truth, scene)
+        if isinstance(scene, Mosaic)
+        else find_truth(config.truth, scene.first_path, scene.name)
+    )
     if truth is not None:
         read_truth(truth, source.geobox, truth_rule=config.truth_rule)  # refused here, before the work starts
     return PlannedScene(
@@ -173,10 +192,29 @@ def plan_scene(scene: Scene, config: RunConfig, card: ModelCard) -> PlannedScene
         source=source,
         gsd_m=gsd_m,
         zoom=zoom_for(gsd_m, config.gsd_m),
-        tiles=tile_geobox(source.geobox, config.tile_px, config.halo_px),
+        tiles=tiles,
+        filled=filled_tiles(source, tiles, config.tile_px),
         truth=truth,
         warnings=tuple(_warnings(gsd_m, config, card, truth)),
     )
+
+
+def source_settings(scene: Scene | Mosaic, config: RunConfig, card: ModelCard) -> dict[str, Any]:
+    """Return the settings of the source that reads a scene, with which anybody can build it again."""
+    if isinstance(scene, Mosaic):
+        members = [_of_file(member, config, card) for member in scene.members]
+        return {"kind": "mosaic", "name": scene.name, "crs": config.mosaic_crs, "members": members}
+    return {"kind": "geotiff", **_of_file(scene, config, card)}
+
+
+def _of_file(scene: Scene, config: RunConfig, card: ModelCard) -> dict[str, Any]:
+    return {
+        "path": dict(scene.path) if not isinstance(scene.path, Path) else scene.path,
+        "name": scene.name,
+        "bands": card.bands,
+        "stored_bands": config.stored_bands,
+        "nodata": config.nodata,
+    }
 
 
 def _warnings(gsd_m: float, config: RunConfig, card: ModelCard, truth: Path | None) -> Sequence[str]:

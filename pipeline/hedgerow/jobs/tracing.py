@@ -1,27 +1,87 @@
 """The whole of `hedgerow trace`, and `hedgerow.trace` for arrays: labels, classes or probabilities to fields."""
 
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.errors import RasterioError
 
 from hedgerow import registry
-from hedgerow.errors import ConfigError, GeometryError, SourceError
+from hedgerow.contracts import Each, Progress, one_by_one, silent
+from hedgerow.edges.blocks import BLOCK_PX
+from hedgerow.edges.regions import RegionStore
+from hedgerow.errors import ConfigError
+from hedgerow.geo.metres import pixel_size_m
+from hedgerow.geo.windows import grid
+from hedgerow.graph import Graph
 from hedgerow.jobs.exporting import refuse_existing
-from hedgerow.records import CLASSES, FieldMap
-from hedgerow.stages.label import label_scene
-from hedgerow.stages.trace import TILE_PX, trace_labels, trace_scene
-from hedgerow.writers._layers import COLUMNS, layers_of
-from hedgerow.writers._probability import ProbabilityFile
+from hedgerow.records import FieldMap
+from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
+from hedgerow.stages.label import label_raster, label_scene
+from hedgerow.stages.trace import TILE_PX, TracedScene, trace_labels, trace_scene
+from hedgerow.writers._layers import COLUMNS
 
-KINDS = ("labels", "classes", "probability")
-_LARGEST_LABEL = 2**31 - 2
+_log = logging.getLogger(__name__)
+_DEFAULT_TRACER = {"labels": "arcs", "classes": "components", "probability": "watershed"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What becomes of small and ragged things: metres, square metres and rounds; 0 leaves all as it is."""
+
+    simplify_m: float = 0.0
+    regularize_m: float = 0.0
+    smooth: int = 0
+    smooth_reach_m: float | None = None
+    min_area_m2: float = 0.0
+    min_hole_m2: float = 0.0
+
+
+AS_IS = Rules()
+
+
+@dataclass(frozen=True)
+class TracedFile:
+    """The files made, and what they hold: `fields`, `borders`, `gap_m2`, `overlap_m2`."""
+
+    files: tuple[Path, ...]
+    summary: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A raster that can be traced, and how its pixels become regions."""
+
+    pixels: Labels | Classes | Probabilities
+    tracer: Mapping[str, Any]
+
+    @property
+    def geobox(self) -> GeoBox:
+        """CRS, transform, shape."""
+        return self.pixels.geobox
+
+    def regions(self, work: Path, each: Each = one_by_one) -> RegionStore:
+        """Label the raster block by block, into files under `work`."""
+        if isinstance(self.pixels, Labels):
+            return label_raster(self.pixels, self.pixels.valid, work, each=each)
+        return label_scene(
+            self.pixels, self.pixels.valid, registry.build("tracers", self.tracer), work,
+            pixel_m=pixel_size_m(self.geobox), each=each,
+        )  # fmt: skip
+
+    def scene(self, regions: RegionStore, rules: Rules, *, tile_px: int, each: Each = one_by_one) -> TracedScene:
+        """Trace the regions; only probabilities have confidences."""
+        path = self.pixels.path
+        known = isinstance(self.pixels, Probabilities)
+        return trace_scene(
+            regions, self.pixels if known else None, self.geobox, tile_px=tile_px, source=str(path),
+            arm=path.parent.name if known else "labels", each=each, **asdict(rules),
+        )  # fmt: skip
 
 
 def trace(labels: NDArray[Any], geobox: GeoBox, **options: Any) -> FieldMap:
@@ -30,7 +90,8 @@ def trace(labels: NDArray[Any], geobox: GeoBox, **options: Any) -> FieldMap:
     Args:
         labels: integers; 0 is nodata unless `valid` is given.
         geobox: CRS and transform.
-        options: valid, tile_px, simplify_m, min_area_m2, min_hole_m2, source: as in `stages.trace.trace_labels`.
+        options: valid, tile_px, simplify_m, regularize_m, smooth, smooth_reach_m, min_area_m2, min_hole_m2, source: as
+            in `stages.trace.trace_labels`.
 
     Raises:
         GeometryError: the labels are no integers, shapes differ, or the grid has no CRS.
@@ -44,48 +105,111 @@ def trace_file(
     *,
     kind: str | None = None,
     tile_px: int = TILE_PX,
-    simplify_m: float = 0.0,
-    min_area_m2: float = 0.0,
-    min_hole_m2: float = 0.0,
-    tracer: str = "arcs",
+    rules: Rules = AS_IS,
+    tracer: str | Mapping[str, Any] = "arcs",
     layer: str | None = None,
     overwrite: bool = False,
-) -> Sequence[Path]:
+    scheduler: str = "threads",
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> TracedFile:
     """Trace a raster file and write the map in the format of `out`'s extension.
+
+    The raster is read by windows, and the map is written while its polygons are built: neither is ever whole in memory.
 
     Args:
         raster: labels, classes or probabilities.
         out: vector file.
-        kind: labels, classes or probability; None: from the HEDGEROW tag, else labels.
-        tile_px, simplify_m, min_area_m2, min_hole_m2: as in `trace`.
-        tracer: how pixels of a probability raster become regions ('arcs', the default, takes watershed for them).
+        kind: labels, classes or probability; None: from the HEDGEROW tag, else integers are labels.
+        tile_px: side of the tiles that are traced at a time; the map does not depend on it.
+        rules: what becomes of small and ragged things.
+        tracer: how pixels become regions; 'arcs', the default, takes labels as they are, gives border pixels of
+            classes to the nearest region, and takes watershed for probabilities. Or settings: {kind: ..., neck_m: ...}.
         layer: only this layer, `fields` or `borders`; a format of one layer otherwise gets `OUT_fields.EXT` and
             `OUT_borders.EXT`.
         overwrite: whether files that are there may be replaced.
+        scheduler: sync, threads, processes, or the address of a cluster.
+        workers: how many work at a time; None: all cores.
+        progress: hears of blocks, tiles and rows.
 
     Raises:
-        ConfigError: an unknown kind or format, or a file that exists.
+        ConfigError: an unknown kind, tracer or format, a file that exists, or a place where none can be written.
         SourceError: the raster cannot be read as what it is said to be.
     """
     writer = _writer_for(out)
     wanted = _layers(layer)
     if not overwrite:
         refuse_existing(out, wanted)
-    options: dict[str, Any] = {
-        "tile_px": tile_px, "simplify_m": simplify_m, "min_area_m2": min_area_m2, "min_hole_m2": min_hole_m2,
-        "source": str(raster),
-    }  # fmt: skip
-    kind = kind or _kind_of(raster)
-    if kind not in KINDS:
+    found = open_raster(raster, kind, tracer)
+    with Graph(scheduler, workers) as graph, work_folder(out.parent) as work:
+        regions = found.regions(work, ticking(graph, progress, "label", found.geobox, BLOCK_PX))
+        scene = found.scene(
+            regions, rules, tile_px=tile_px, each=ticking(graph, progress, "trace", found.geobox, tile_px)
+        )
+        layers = scene.outlines.layers(graph.each)
+        files = writer.write_parts({name: layers[name] for name in wanted}, out)
+    if not scene.summary["fields"]:
+        what = "no field" if regions.count else "no valid pixel"
+        _log.warning("%s: has %s: the layers are empty", raster, what)
+    return TracedFile(tuple(files), dict(scene.summary))
+
+
+def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -> Raster:
+    """Look at the header of a raster and say how it will be traced.
+
+    Raises:
+        ConfigError: an unknown kind, tracer or setting of it, or one that does not go with the other.
+        SourceError: the raster cannot be read as what it is said to be.
+    """
+    if kind is not None and kind not in KINDS:
         raise ConfigError(registry.unknown("kind of raster", kind, KINDS))
-    if kind == "probability":
-        field_map = _trace_probability(raster, "watershed" if tracer == "arcs" else tracer, options)
-    else:
-        labels, valid, geobox = read_labels(raster)
-        field_map = trace_labels(labels, geobox, valid=valid, **options)
-    layers = layers_of(field_map)
-    files: Sequence[Path] = writer.write_layers({name: layers[name] for name in wanted}, out)
-    return files
+    settings = {"kind": tracer} if isinstance(tracer, str) else dict(tracer)
+    name = str(settings.get("kind", "arcs"))
+    registry.module_of("tracers", name)
+    found = header(path)
+    kind = kind or kind_of(found)
+    if kind == "labels" and name != "arcs":
+        raise ConfigError(
+            f"{path}: labels are taken as they are; --tracer {name} is for probabilities and classes: "
+            f"leave it out, or say what the raster holds with --as"
+        )
+    settings["kind"] = _DEFAULT_TRACER[kind] if name == "arcs" else name
+    registry.configure("tracers", settings)
+    return Raster(reader(found, kind), settings)
+
+
+def ticking(graph: Graph, progress: Progress, stage: str, geobox: GeoBox, size_px: int) -> Each:
+    """Return an `Each` that tells of the cells of a grid; what follows them is not counted."""
+    total = sum(1 for _ in grid((geobox.shape[0], geobox.shape[1]), size_px))
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if done <= total:
+            progress(stage, done, total)
+
+    def each(function: Callable[[Any], Any], items: Any, /) -> Iterator[Any]:
+        return graph.each(function, items, tick=tick)
+
+    return each
+
+
+@contextmanager
+def work_folder(beside: Path | None = None) -> Iterator[Path]:
+    """Yield a folder for files that are needed while the work lasts.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    try:
+        if beside is not None:
+            beside.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".trace-", suffix=".part", dir=beside, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise ConfigError(f"{beside}: cannot be written to: {error.strerror or error}. Choose another place") from error
+    with folder as name:
+        yield Path(name)
 
 
 def _layers(layer: str | None) -> tuple[str, ...]:
@@ -94,50 +218,10 @@ def _layers(layer: str | None) -> tuple[str, ...]:
     return tuple(COLUMNS) if layer is None else (layer,)
 
 
-def read_labels(path: Path) -> tuple[NDArray[np.int32], NDArray[np.bool_], GeoBox]:
-    """Return labels (height, width), the valid mask and the grid of a one-band integer raster.
-
-    Raises:
-        SourceError: no integers, more than one band, no CRS, or labels beyond 31 bits.
-    """
-    try:
-        with rasterio.open(path) as dataset:
-            if dataset.count != 1 or np.dtype(dataset.dtypes[0]).kind not in "iub":
-                raise SourceError(
-                    f"{path}: {dataset.count} band(s) of {dataset.dtypes[0]}; labels are one band of integers. "
-                    f"For probabilities written by hedgerow pass --as probability"
-                )
-            if dataset.crs is None:
-                raise SourceError(f"{path}: has no CRS: assign one first, for instance `rio edit-info --crs EPSG:XXXX`")
-            pixels, valid = dataset.read(1), dataset.dataset_mask() != 0
-            geobox = GeoBox(dataset.shape, dataset.transform, dataset.crs)
-    except (RasterioError, OSError) as error:
-        raise SourceError(f"{path}: cannot be read as a raster: {error}") from error
-    values = pixels[valid]
-    if values.size and (int(values.max()) > _LARGEST_LABEL or int(values.min()) < -_LARGEST_LABEL):
-        raise SourceError(f"{path}: labels up to {values.max()} do not fit 31 bits: number them anew from 1")
-    return np.where(valid, pixels, 0).astype(np.int32), valid, geobox
-
-
-def _trace_probability(raster: Path, tracer: str, options: dict[str, Any]) -> FieldMap:
-    file = ProbabilityFile(raster)
-    if tuple(file.classes) != CLASSES:
-        raise GeometryError(f"{raster}: bands {file.classes} are not {CLASSES}")
-    with tempfile.TemporaryDirectory() as folder:
-        regions = label_scene(file, file.valid, registry.build("tracers", tracer), Path(folder))
-        return trace_scene(regions, file, file.geobox, arm=raster.parent.name, **options).field_map
-
-
-def _kind_of(raster: Path) -> str:
-    try:
-        with rasterio.open(raster) as dataset:
-            return str(dataset.tags().get("HEDGEROW", "labels"))
-    except (RasterioError, OSError) as error:
-        raise SourceError(f"{raster}: cannot be read as a raster: {error}") from error
-
-
 def _writer_for(out: Path) -> Any:
-    kinds = {registry.build("writers", kind).extension: kind for kind in registry.available("writers")}
-    if out.suffix.lower() not in kinds:
-        raise ConfigError(f"{out}: no writer for {out.suffix or 'a file without extension'}; known: {', '.join(kinds)}")
-    return registry.build("writers", kinds[out.suffix.lower()])
+    asked, known = out.suffix.lower(), registry.available("writers")
+    kinds = {registry.build("writers", kind).extension: kind for kind in known}
+    fitting = [extension for extension in kinds if out.name.lower().endswith(extension)]
+    if not fitting:
+        raise ConfigError(f"{out}: no writer for {asked or 'a file without extension'}; known: {', '.join(kinds)}")
+    return registry.build("writers", kinds[max(fitting, key=len)])  # `.fiboa.parquet` is more than `.parquet`

@@ -114,7 +114,7 @@ class CornerMetric:
 
     @property
     def parameters(self) -> tuple[tuple[str, Any], ...]:
-        return (("power", self.power), ("threshold", self.threshold), ("tolerance_px", TOLERANCE_PX))
+        return (("retention_power", self.power), ("threshold", self.threshold), ("tolerance_px", TOLERANCE_PX))
 
     @property
     def by_layer(self) -> bool:

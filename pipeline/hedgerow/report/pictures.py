@@ -4,8 +4,10 @@ Every picture is small enough for a page that is sent by mail: at most 512 px a 
 """
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 from skimage.morphology import skeletonize
 
+from hedgerow import registry
+from hedgerow.contracts import Source
+from hedgerow.errors import HedgerowError
 from hedgerow.geo.windows import Window
 from hedgerow.records import BORDER, CLASSES
 
@@ -76,15 +81,14 @@ def image_of(record: Mapping[str, Any], window: Window) -> RGB | None:
 
     Args:
         record: an input of the manifest; for each band that is shown the file (`band_files`, else `path`), its place in
-            there (`display_bands`, from 0) and its range (`scaling`: `low` and `high`), in the same order.
+            there (`display_bands`, from 0) and its range (`scaling`: `low` and `high`), in the same order; of an image
+            made of `members`, the settings of its `source` instead of files.
         window: in pixels of the input.
     """
-    bands = [int(band) for band in record.get("display_bands") or (0, 1, 2)][:3]
-    files = record.get("band_files") or [record.get("path")] * len(bands)
     ranges = record.get("scaling") or {}
     try:
-        stored = [_band(Path(str(file)), band, window) for file, band in zip(files, bands, strict=False)]
-    except (RasterioError, OSError, IndexError, ValueError):
+        stored = _read_through(record["source"], window) if record.get("members") else _read(record, window)
+    except (HedgerowError, RasterioError, OSError, IndexError, ValueError):
         return None
     spread = list(zip_longest(stored, ranges.get("low", ())[:3], ranges.get("high", ())[:3]))[: len(stored)]
     shown = [_stretched(pixels, low, high) for pixels, low, high in spread]
@@ -123,6 +127,25 @@ def _thinned(lines: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _wider(lines: NDArray[np.bool_], px: int) -> NDArray[np.bool_]:
     kernel = np.ones((2 * px + 1, 2 * px + 1), np.uint8)
     return np.asarray(cv2.dilate(lines.astype(np.uint8), kernel) > 0)
+
+
+def _read(record: Mapping[str, Any], window: Window) -> list[NDArray[Any]]:
+    bands = [int(band) for band in record.get("display_bands") or (0, 1, 2)][:3]
+    files = record.get("band_files") or [record.get("path")] * len(bands)
+    return [_band(Path(str(file)), band, window) for file, band in zip(files, bands, strict=False)]
+
+
+def _read_through(settings: Mapping[str, Any], window: Window) -> list[NDArray[Any]]:
+    source: Source = _source(json.dumps(settings, sort_keys=True))
+    if window.clipped((source.geobox.shape[0], source.geobox.shape[1])) != window:
+        raise ValueError("the files are not those that were mapped")
+    return list(source.read(window).data[:3])
+
+
+@lru_cache(maxsize=4)
+def _source(settings: str) -> Any:
+    """Build a source from its settings as JSON: the headers of many files are opened once for all pictures."""
+    return registry.build("sources", json.loads(settings))
 
 
 def _band(file: Path, band: int, window: Window) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hedgerow.contracts import Source
+from hedgerow.contracts import Composed, Source
 from hedgerow.geo.windows import Window, whole
 
 _SHARE = 0.01  # of the raster; less may well be a shadow or a roof
@@ -31,6 +31,18 @@ def collar_warning(source: Source) -> str | None:
                 f"if that is a collar without data, pass --set nodata={value}"
             )
     return None
+
+
+def mosaic_collar_warning(source: Source) -> str | None:
+    """Return `collar_warning` of a source; of one made of others that of the first that has a collar, and how many do.
+
+    Each is looked at by itself: what its collar hides of its neighbours cannot be seen in the whole.
+    """
+    if not isinstance(source, Composed):
+        return collar_warning(source)
+    found = [(one.name, text) for one in source.members if (text := collar_warning(one)) is not None]
+    more = f" ({len(found) - 1} more inputs have collars)" if len(found) > 1 else ""
+    return f"{found[0][0]}: {found[0][1]}{more}" if found else None
 
 
 def _thinned(source: Source) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -78,15 +78,20 @@ class RasterSource:
             SourceError: a file cannot be read there.
         """
         try:
-            data = np.concatenate([self._bands_of(path, window) for path in self.paths])
-            valid = self._valid_values(data)
-            for path in self.masked:
-                valid &= self._open(path).read_masks(1, window=_rasterio_window(window)) > 0
-            for path, index in self.alphas:
-                valid &= self._open(path).read(index, window=_rasterio_window(window)) > self._half_opaque(path, index)
+            with rasterio.Env(**_GDAL_OPTIONS):  # GDAL's cache keeps to its bound only while this says so
+                data, valid = self._stored(window)
         except (RasterioError, OSError) as error:
             raise SourceError(f"{self.paths[0]}: cannot read {window}: {error}. Is the file whole?") from error
         return Patch(np.where(valid, data, data.dtype.type(0)), valid)
+
+    def _stored(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        data = np.concatenate([self._bands_of(path, window) for path in self.paths])
+        valid = self._valid_values(data)
+        for path in self.masked:
+            valid &= self._open(path).read_masks(1, window=_rasterio_window(window)) > 0
+        for path, index in self.alphas:
+            valid &= self._open(path).read(index, window=_rasterio_window(window)) > self._half_opaque(path, index)
+        return data, valid
 
     def _bands_of(self, path: Path, window: Window) -> NDArray[Any]:
         file, at = self._open(path), _rasterio_window(window)

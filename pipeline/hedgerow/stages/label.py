@@ -7,7 +7,6 @@ in raster order, and the grid never changes, so regions do not depend on tiles, 
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow.contracts import Each, Tracer, WindowReader, one_by_one
-from hedgerow.edges.blocks import BLOCK_PX, ArrayReader, BlockStore, Index
+from hedgerow.edges.blocks import BLOCK_PX, ArrayReader, BlockStore
 from hedgerow.edges.components import BlockComponents, Components, block_components, join
 from hedgerow.edges.regions import VOID, RegionStore
 from hedgerow.errors import GeometryError
-from hedgerow.geo.windows import Window, grid
-from hedgerow.records import FIELD, OTHER
-
-_VOID_LABEL, _OTHER_LABEL = 0, 1
-"""Labels of a flooded scene: invalid, `other` (which has no instances: one label for all of it), then the seeds."""
-
-Block = tuple[Index, Window]
+from hedgerow.geo.windows import grid
+from hedgerow.records import FIELD
+from hedgerow.stages.seeds import OTHER_LABEL, VOID_LABEL, Block, scene_markers
 
 
 def label_scene(
@@ -35,6 +30,7 @@ def label_scene(
     tracer: Tracer,
     store_folder: Path,
     *,
+    pixel_m: tuple[float, float] | None = None,
     each: Each = one_by_one,
     block_px: int = BLOCK_PX,
 ) -> RegionStore:
@@ -45,23 +41,47 @@ def label_scene(
         valid: (height, width) bool, True = valid.
         tracer: how pixels become regions.
         store_folder: a folder for the blocks; it must outlive the result.
+        pixel_m: (height, width) of a pixel; only a tracer that cuts necks needs it.
         each: how the blocks are worked through.
         block_px: side of the blocks; results depend on it through the flooding, so keep it fixed between runs.
 
     Raises:
-        GeometryError: `pixels` and `valid` do not cover the same raster.
+        GeometryError: `pixels` and `valid` do not cover the same raster, or the tracer needs the size of a pixel.
     """
     shape = _common_shape(pixels, valid)
-    seeds = BlockStore(store_folder / "seeds", shape, block_px)
+    markers = scene_markers(pixels, valid, tracer, store_folder, pixel_m=pixel_m, each=each, block_px=block_px)
     areas = BlockStore(store_folder / "regions", shape, block_px)
-    found = join(list(each(_SeedBlock(pixels, valid, tracer, seeds), seeds.blocks())))
-    label_of, class_of_label = _labels_of_seeds(found, tracer)
-    markers = seeds.renumber((index, label_of[table]) for index, table in found.tables.items())
-    flooded = list(each(_FloodBlock(pixels, valid, tracer, markers, areas), areas.blocks()))
-    shutil.rmtree(seeds.folder, ignore_errors=True)
+    flooded = list(each(_FloodBlock(pixels, valid, tracer, markers.labels, areas), areas.blocks()))
+    markers.forget()
     regions = _voids_last(join(flooded))
     ids = areas.renumber(regions.tables.items())
-    return RegionStore(ids, class_of_label[_label_of_key(regions.key)], regions.area_px)
+    return RegionStore(ids, markers.class_of[_label_of_key(regions.key)], regions.area_px)
+
+
+def label_raster(
+    labels: WindowReader,
+    valid: WindowReader,
+    store_folder: Path,
+    *,
+    each: Each = one_by_one,
+    block_px: int = BLOCK_PX,
+) -> RegionStore:
+    """Return the regions of a label raster, stored block by block: every 4-connected area of one value is a field.
+
+    Args:
+        labels: (height, width) integers.
+        valid: (height, width) bool, True = valid.
+        store_folder: a folder for the blocks; it must outlive the result.
+        each: how the blocks are worked through.
+        block_px: side of the blocks; the result does not depend on it.
+
+    Raises:
+        GeometryError: `labels` and `valid` do not cover the same raster, or there are more areas than numbers.
+    """
+    areas = BlockStore(store_folder / "regions", _common_shape(labels, valid), block_px)
+    found = list(each(_LabelBlock(labels, valid, areas), areas.blocks()))
+    regions = _voids_last(join(found))
+    return RegionStore(areas.renumber(regions.tables.items()), _field_or_void(regions), regions.area_px)
 
 
 def label_array(
@@ -80,33 +100,29 @@ def label_array(
     _check_labels(labels, valid)
     shape = (labels.shape[0], labels.shape[1])
     ids = np.zeros(shape, np.int32)
-    lowest = int(labels.min()) if labels.size else 0
     blocks = []
     for index, window in grid(shape, block_px):
         part = labels[window.slices]
-        usable = part != 0 if valid is None else valid[window.slices]
-        label = np.where(usable, part.astype(np.int64) - lowest + _OTHER_LABEL, _VOID_LABEL)
-        ids[window.slices], summary = block_components(_key_of_label(label), index, window, shape[1])
+        keys = _keys_of_labels(part, part != 0 if valid is None else valid[window.slices])
+        ids[window.slices], summary = block_components(keys, index, window, shape[1])
         blocks.append(summary)
     regions = _voids_last(join(blocks))
     for index, window in grid(shape, block_px):
         ids[window.slices] = regions.tables[index][ids[window.slices]]
-    kind = np.where(_label_of_key(regions.key) == _VOID_LABEL, VOID, FIELD).astype(np.uint8)
-    return RegionStore(ArrayReader(ids), kind, regions.area_px)
+    return RegionStore(ArrayReader(ids), _field_or_void(regions), regions.area_px)
 
 
 @dataclass(frozen=True)
-class _SeedBlock:
-    """Find, label and store the seeds of one block; a value that pickles into any process."""
+class _LabelBlock:
+    """Label and store the areas of one block of a label raster; a value that pickles into any process."""
 
-    pixels: WindowReader
+    labels: WindowReader
     valid: WindowReader
-    tracer: Tracer
     store: BlockStore
 
     def __call__(self, block: Block) -> BlockComponents:
         index, window = block
-        keys = self.tracer.seeds(self.pixels.read(window), self.valid.read(window))
+        keys = _keys_of_labels(self.labels.read(window), self.valid.read(window))
         ids, summary = block_components(keys, index, window, self.store.shape[1])
         self.store.write(index, ids)
         return summary
@@ -119,7 +135,7 @@ class _FloodBlock:
     pixels: WindowReader
     valid: WindowReader
     tracer: Tracer
-    markers: BlockStore
+    markers: WindowReader
     store: BlockStore
 
     def __call__(self, block: Block) -> BlockComponents:
@@ -128,27 +144,25 @@ class _FloodBlock:
         valid = self.valid.read(seen)
         flooded = self.tracer.flood(self.markers.read(seen), self.pixels.read(seen), valid)
         core = window.inside(seen).slices
-        label = np.where(valid[core], np.maximum(flooded[core], _OTHER_LABEL), _VOID_LABEL)
+        label = np.where(valid[core], np.maximum(flooded[core], OTHER_LABEL), VOID_LABEL)
         ids, summary = block_components(_key_of_label(label), index, window, self.store.shape[1])
         self.store.write(index, ids)
         return summary
 
 
-def _labels_of_seeds(found: Components, tracer: Tracer) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Label of each seed (0: too small to grow), and class of each label."""
-    kind = _classes(found.key, tracer)
-    large = found.area_px >= tracer.min_seed_px
-    large[0] = False
-    instance = large & (kind != OTHER)
-    label_of = np.where(instance, _OTHER_LABEL + np.cumsum(instance), 0).astype(np.int32)
-    label_of[large & ~instance] = _OTHER_LABEL
-    return label_of, np.concatenate([np.asarray([VOID, OTHER], np.uint8), kind[instance]])
+def _keys_of_labels(labels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Keys above 0 for every label: 1 is invalid, then 2, 4, … for 0, 1, …, and 3, 5, … for -1, -2, …"""
+    keys = labels.astype(np.int64)
+    negative = keys >> 63  # -1 or 0
+    keys <<= 1
+    keys ^= negative
+    keys += 2
+    keys[~valid] = VOID_LABEL + 1
+    return keys
 
 
-def _classes(key: NDArray[np.int64], tracer: Tracer) -> NDArray[np.uint8]:
-    keys, where = np.unique(key, return_inverse=True)
-    kinds = [tracer.class_of(int(k)) if k > 0 else OTHER for k in keys]
-    return np.asarray(kinds, np.uint8)[where]
+def _field_or_void(regions: Components) -> NDArray[np.uint8]:
+    return np.where(_label_of_key(regions.key) == VOID_LABEL, VOID, FIELD).astype(np.uint8)
 
 
 def _key_of_label(label: NDArray[Any]) -> NDArray[np.int64]:
@@ -157,11 +171,11 @@ def _key_of_label(label: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _label_of_key(key: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.maximum(key - 1, _VOID_LABEL)
+    return np.maximum(key - 1, VOID_LABEL)
 
 
 def _voids_last(components: Components) -> Components:
-    return components.with_last(_label_of_key(components.key) == _VOID_LABEL)
+    return components.with_last(_label_of_key(components.key) == VOID_LABEL)
 
 
 def _common_shape(pixels: WindowReader, valid: WindowReader) -> tuple[int, int]:

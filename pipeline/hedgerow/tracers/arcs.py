@@ -25,7 +25,9 @@ class LabelTracer:
     """Takes an integer label raster (height, width); every valid pixel is a seed of its own label."""
 
     halo_px: int = 0
+    seed_reach_px: int = 0
     min_seed_px: int = 0
+    neck_m: float = 0.0
 
     def seeds(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return keys above 0 (height, width), one per label, 0 where invalid.

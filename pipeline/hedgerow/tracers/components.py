@@ -13,13 +13,22 @@ from scipy.ndimage import distance_transform_edt
 from hedgerow.contracts import Tracer
 from hedgerow.records import BORDER
 from hedgerow.tracers._probabilities import checked, strongest
+from hedgerow.tracers._weak import with_weak
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Settings of the plain connected components."""
 
     halo_px: int = Field(64, ge=1)
-    """How far from a component a border pixel can lie and still be given to it."""
+    """How far from a component a border pixel can lie and still be given to it, and how far weak borders and passages
+    are followed."""
+
+    border_low: float | None = Field(None, gt=0, le=1)
+    """Pixels of at least this border probability are border as well where they are connected with pixels that are;
+    None: only where border is the likeliest class."""
+
+    neck_m: float = Field(0.0, ge=0)
+    """Passages narrower than this, metres, part a component where both sides are four times as wide; 0: none does."""
 
     min_seed_px: int = Field(1, ge=1)
     """Components smaller than this over the whole scene go to their neighbours."""
@@ -29,13 +38,35 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 class ComponentsTracer:
     """Likeliest of the four classes; pixels of class border belong to the nearest component."""
 
-    halo_px: int
-    min_seed_px: int
+    config: Config
+
+    @property
+    def halo_px(self) -> int:
+        """What `flood` must see around a block."""
+        return self.config.halo_px
+
+    @property
+    def seed_reach_px(self) -> int:
+        """What `seeds` must see around a block."""
+        return 0 if self.config.border_low is None else self.halo_px
+
+    @property
+    def min_seed_px(self) -> int:
+        """Components smaller than this do not grow."""
+        return self.config.min_seed_px
+
+    @property
+    def neck_m(self) -> float:
+        """Seeds are parted where they are narrower than this between wide parts."""
+        return self.config.neck_m
 
     def seeds(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return 1 + class (height, width), 0 where border is the likeliest class or the pixel is invalid."""
         kind, best = strongest(checked(pixels))
-        return np.where(valid & (best >= pixels[BORDER]), kind.astype(np.int32) + 1, 0)
+        border = best < pixels[BORDER]
+        if self.config.border_low is not None:
+            border = with_weak(border, pixels[BORDER] >= self.config.border_low * 255, steps=self.halo_px)
+        return np.where(valid & ~border, kind.astype(np.int32) + 1, 0)
 
     def class_of(self, key: int) -> int:
         """Return the region class of a key."""
@@ -52,4 +83,4 @@ class ComponentsTracer:
 
 def build(config: Config) -> Tracer:
     """Make the tracer."""
-    return ComponentsTracer(config.halo_px, config.min_seed_px)
+    return ComponentsTracer(config)

@@ -1,7 +1,7 @@
 """How do probabilities become instances? Seeds where a region is sure, then a flood that meets on border ridges.
 
 Touching fields do not fuse: a faint line between two of them parts their seeds, and the flood gives each its side
-of the line.
+of the line. Where the line has a gap, `border_low` and `neck_m` can part them still.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from skimage.segmentation import watershed
 
 from hedgerow.contracts import Tracer
 from hedgerow.records import BORDER
 from hedgerow.tracers._probabilities import checked, strongest
+from hedgerow.tracers._weak import with_weak
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
@@ -28,6 +29,13 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     max_seed_border: float = Field(0.3, gt=0, le=1)
     """Seeds lie where the border probability is below this."""
 
+    border_low: float | None = Field(None, gt=0, le=1)
+    """Nor do they where it is below `max_seed_border` but at least this, connected with pixels above; None: there they
+    do."""
+
+    neck_m: float = Field(0.0, ge=0)
+    """Passages of a seed narrower than this, metres, part it where both sides are four times as wide; 0: none does."""
+
     min_seed_share: float = Field(0.5, ge=0, le=1)
     """Seeds lie where the likeliest region class has at least this share of what is not border."""
 
@@ -35,7 +43,13 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Seeds smaller than this over the whole scene are flooded by their neighbours."""
 
     halo_px: int = Field(128, ge=1)
-    """What the flood sees around each block."""
+    """What the flood sees around each block, and how far weak borders and passages are followed."""
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Config:
+        if self.border_low is not None and self.border_low > self.max_seed_border:
+            raise ValueError(f"border_low {self.border_low} must not exceed max_seed_border {self.max_seed_border}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -50,17 +64,26 @@ class WatershedTracer:
         return self.config.halo_px
 
     @property
+    def seed_reach_px(self) -> int:
+        """What `seeds` must see around a block."""
+        return 0 if self.config.border_low is None else self.halo_px
+
+    @property
     def min_seed_px(self) -> int:
         """Seeds smaller than this do not grow."""
         return self.config.min_seed_px
 
+    @property
+    def neck_m(self) -> float:
+        """Seeds are parted where they are narrower than this between wide parts."""
+        return self.config.neck_m
+
     def seeds(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return 1 + class (height, width) where a region class is sure, 0 elsewhere."""
         kind, best = strongest(checked(pixels))
-        inside = pixels[BORDER] < self.config.max_seed_border * 255
         total = pixels[:BORDER].sum(axis=0, dtype=np.uint16)
         sure = best >= np.float32(self.config.min_seed_share) * total
-        return np.where(valid & inside & sure, kind.astype(np.int32) + 1, 0)
+        return np.where(valid & ~self._parting(pixels[BORDER]) & sure, kind.astype(np.int32) + 1, 0)
 
     def class_of(self, key: int) -> int:
         """Return the region class of a key."""
@@ -75,6 +98,13 @@ class WatershedTracer:
         near = cv2.dilate(rest.view(np.uint8), _CROSS).view(np.bool_) & valid
         flooded = watershed(pixels[BORDER], np.where(near, markers, 0), mask=near, connectivity=1)  # type: ignore[no-untyped-call]
         return np.where(rest, flooded, markers).astype(np.int32, copy=False)
+
+    def _parting(self, border: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Pixels that are too likely border to be seeds."""
+        strong = border >= self.config.max_seed_border * 255
+        if self.config.border_low is None:
+            return strong
+        return with_weak(strong, border >= self.config.border_low * 255, steps=self.halo_px)
 
 
 def build(config: Config) -> Tracer:

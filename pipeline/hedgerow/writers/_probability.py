@@ -110,7 +110,8 @@ class ProbabilityFile:
 
     def read(self, window: Window) -> NDArray[Any]:
         """Return the probabilities of a window that lies inside, 0 where invalid."""
-        return np.asarray(self._dataset.read(window=_raster_window(window)))
+        with rasterio.Env(**_GDAL):  # GDAL's cache keeps to its bound only while this says so
+            return np.asarray(self._dataset.read(window=_raster_window(window)))
 
     @property
     def _dataset(self) -> DatasetReader:
@@ -125,7 +126,8 @@ class ValidFile(ProbabilityFile):
 
     def read(self, window: Window) -> NDArray[Any]:
         """Return the mask of a window that lies inside."""
-        return np.asarray(self._dataset.dataset_mask(window=_raster_window(window)) != 0)
+        with rasterio.Env(**_GDAL):
+            return np.asarray(self._dataset.dataset_mask(window=_raster_window(window)) != 0)
 
 
 def _open(path: Path) -> DatasetReader:

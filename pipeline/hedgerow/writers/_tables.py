@@ -15,10 +15,15 @@ from pyproj import Transformer
 from shapely.affinity import affine_transform
 
 from hedgerow.errors import GeometryError, ScoreError
+from hedgerow.writers._layers import put_style
 from hedgerow.writers._staging import staged
+from hedgerow.writers._styles import Style, tile_style
 
 SCORE_KEY = ("metric", "arm", "against", "layer", "input")
 TILE_COLUMNS: Mapping[str, str] = {"input": "str", "tile": "str", "arm": "str", "status": "str", "support": "int64"}
+
+SHOWN = ("erq_boundary__fp32", "boundary_f1__fp32", "erq_boundary__truth", "boundary_f1__truth")
+"""Scores by which tiles are shown at first: the first of these that any tile has."""
 
 _WGS84 = "EPSG:4326"
 
@@ -65,7 +70,7 @@ def write_json(value: Any, path: Path) -> Path:
 
 
 def write_tiles(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Write one row per tile and arm as GeoParquet in EPSG:4326, one CRS for inputs of any.
+    """Write one row per tile and arm as GeoParquet in EPSG:4326, one CRS for inputs of any; a style for QGIS beside.
 
     Args:
         rows: `input`, `tile` (id), `arm`, `status`, `support` (valid pixels), `geometry` (see `footprint`) and one
@@ -79,7 +84,14 @@ def write_tiles(rows: Sequence[Mapping[str, Any]], path: Path) -> Path:
     frame = GeoDataFrame(columns, geometry=geometry).astype(dict(TILE_COLUMNS))
     with staged(path) as folder:
         frame.to_parquet(folder / path.name, index=False, schema_version="1.1.0", write_covering_bbox=True)
+        put_style(_style(frame), folder / path.name)
     return path
+
+
+def _style(frame: GeoDataFrame) -> Style | None:
+    """Return how QGIS is to show the tiles at first: by a score of borders, of the arm that lost most."""
+    column = next((name for name in SHOWN if name in frame.columns and frame[name].notna().any()), None)
+    return tile_style(column, str(frame.groupby("arm")[column].mean().idxmin())) if column else None
 
 
 def footprint(geobox: GeoBox) -> shapely.Polygon:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from hedgerow.contracts import Writer
 from hedgerow.writers._layers import FilePerLayer
 from hedgerow.writers._ogr import put
+from hedgerow.writers._stream import put_parts
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -15,4 +16,4 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
 def build(_config: Config) -> Writer:
     """Return the writer."""
-    return FilePerLayer(".fgb", partial(put, driver="FlatGeobuf"))
+    return FilePerLayer(".fgb", partial(put, driver="FlatGeobuf"), put_parts=partial(put_parts, driver="FlatGeobuf"))

@@ -8,8 +8,11 @@ from pydantic import BaseModel
 
 from hedgerow.contracts import Writer
 from hedgerow.errors import GeometryError
-from hedgerow.writers._layers import FilePerLayer
+from hedgerow.writers._layers import FilePerLayer, Parts
 from hedgerow.writers._ogr import put
+from hedgerow.writers._stream import put_parts
+
+WGS84 = "EPSG:4326"
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -18,10 +21,19 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
 def build(_config: Config) -> Writer:
     """Return the writer."""
-    return FilePerLayer(".geojson", _put)
+    return FilePerLayer(".geojson", _put, crs=WGS84, put_parts=_put_parts)
 
 
 def _put(frame: GeoDataFrame, path: Path, layer: str) -> Sequence[Path]:
+    _check_placed(frame, path, layer)
+    return put(frame.to_crs(WGS84), path, layer, driver="GeoJSON", RFC7946="YES")
+
+
+def _put_parts(parts: Parts, path: Path, layer: str) -> Sequence[Path]:
+    _check_placed(parts.head, path, layer)
+    return put_parts(parts, path, layer, driver="GeoJSON", change=lambda part: part.to_crs(WGS84), RFC7946="YES")
+
+
+def _check_placed(frame: GeoDataFrame, path: Path, layer: str) -> None:
     if frame.crs is None:
         raise GeometryError(f"{path.name}: GeoJSON is in WGS84 and layer {layer!r} has no CRS to come from: assign one")
-    return put(frame.to_crs("EPSG:4326"), path, layer, driver="GeoJSON", RFC7946="YES")
