@@ -137,11 +137,11 @@ def test_what_does_not_fit_in_one_place_leaves_others_alone():
 def test_a_corner_does_not_swallow_an_island():
     # A parcel with a corner cut off, and a field of 1 px where its corner would be, with nodata between them.
     row, col = np.mgrid[:50, :50]
-    ids = ((row >= 10) & (row < 40) & (col < 30) & (row - 10 + 29 - col >= 4)).astype(np.int32)
-    free_arcs, free = regular(ids, 4.0)
-    assert shapely.area(shapes_of(free.arcs, free_arcs)).tolist() == pytest.approx([900], abs=1.0)
-    ids[11, 28] = 2
-    arcs, found = regular(ids, 4.0)
+    ids = ((abs(row - 24.5) < 15) & (abs(col - 22.5) < 15) & (row - 10 + 37 - col >= 6)).astype(np.int32)
+    free_arcs, free = regular(ids, 6.0)
+    assert shapely.area(shapes_of(free.arcs, free_arcs)).tolist() == pytest.approx([900], abs=10)
+    ids[12, 36] = 2
+    arcs, found = regular(ids, 6.0)
     shapes = shapes_of(found.arcs, arcs)
     assert found.corners_kept > 0
     assert shapely.coverage_is_valid(shapes)
@@ -231,6 +231,7 @@ def test_regular_borders_keep_the_coverage_and_no_border_strays_far(ids, move, p
         straight = straightened(arcs, distance_m=move, pixel_m=pixel_m)
         moved = (found.arcs.points - straight.points) * pixel_m
         assert np.hypot(*moved.T).max() <= move + 1e-9
+        assert (shapely.area(after) >= shapely.area(shapes_of(straight, arcs, pixel_m)) / 2).all()
         # Once for the straight line, once for the move of its ends.
         assert shapely.hausdorff_distance(before, after).max() <= 2 * move + 1e-9
 

@@ -261,6 +261,41 @@ def test_a_traced_layer_may_come_alone(invoke, squares: Path, tmp_path: Path) ->
     assert len(geopandas.read_file(tmp_path / "map.geojson")) == 4
 
 
+def test_borders_are_straightened_and_smoothed_when_asked_for(invoke, tmp_path: Path) -> None:
+    row, col = np.mgrid[:40, :60]
+    halves = write_raster(tmp_path / "halves.tif", (1 + (2 * row + col > 70)).astype(np.int16))  # a staircase
+    found = {}
+    for name, words in {
+        "exact": (),
+        "straight": ("--regularize", 2),
+        "round": ("--smooth", 1, "--smooth-reach", 0.5),
+    }.items():
+        done = invoke("trace", halves, "-o", tmp_path / f"{name}.gpkg", "--json", *words)
+        assert done.exit_code == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["fields"] == 2
+        assert told["gap_m2"] == told["overlap_m2"] == 0
+        (found[name],) = geopandas.read_file(tmp_path / f"{name}.gpkg", layer="borders").geometry
+    assert len(found["straight"].coords) == 2
+    # Every corner inside has become two.
+    assert len(found["round"].coords) == 2 * len(found["exact"].coords) - 2
+    assert found["straight"].length < found["round"].length < found["exact"].length
+
+
+def test_a_tracer_takes_settings_and_refuses_others(invoke, squares: Path, tmp_path: Path) -> None:
+    out = ("-o", tmp_path / "map.gpkg")
+    classes = np.ones((30, 61), np.uint8)  # two fields of 30 m, and a border between them with a gap of 4 m
+    classes[:, 30] = np.where(abs(np.arange(30) - 14.5) < 2, 1, 3)
+    raster = write_raster(tmp_path / "classes.tif", classes)
+    for neck_m, fields in ((0, 1), (5, 2)):
+        done = invoke("trace", raster, *out, "-f", "--as", "classes", "--set", f"neck_m={neck_m}", "--json")
+        assert json.loads(done.stdout)["fields"] == fields
+    for words in (("--as", "classes", "--set", "neckm=3"), ("--set", "neck_m=3")):
+        done = invoke("trace", squares, *out, "-f", *words)
+        assert done.exit_code == 1
+        assert words[-1].split("=")[0] in done.stderr
+
+
 def test_a_raster_can_be_checked_for_seams_without_writing_a_map(invoke, squares: Path, tmp_path: Path) -> None:
     done = invoke("trace", squares, "--check-seams", "--tile-size", 7)
     assert done.exit_code == 0, done.stderr

@@ -45,6 +45,16 @@ def test_minimum_area_and_simplification_shape_the_map(config: RunConfig, tmp_pa
     assert coarse.get_coordinates().shape[0] < fine.get_coordinates().shape[0] / 2
 
 
+def test_borders_are_regularized_and_smoothed_as_the_settings_say(config: RunConfig, tmp_path: Path) -> None:
+    shape = {"regularize_m": 2.0, "smooth": 1, "smooth_reach_m": 1.5}
+    hedgerow.run(config.model_copy(update={"simplify_m": 1.0, **shape}), tmp_path / "out")
+    manifest = json.loads((tmp_path / "out/run.json").read_text())
+    (one,) = manifest["maps"]
+    assert {"not_regularized", "not_smoothed"} <= one["summary"].keys()
+    assert one["summary"]["gap_m2"] == one["summary"]["overlap_m2"] == 0
+    assert manifest["config"] | shape == manifest["config"]
+
+
 def test_constants_replace_measured_percentiles_and_are_recorded(config: RunConfig, tmp_path: Path) -> None:
     constants = {"low": (0.0, 0.0, 0.0), "high": (255.0, 255.0, 255.0)}
     hedgerow.run(config.model_copy(update={"scaling": constants}), tmp_path / "out")

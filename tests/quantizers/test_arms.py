@@ -73,7 +73,7 @@ def plan_of(*shares: tuple[float, ...]) -> Any:
         return tuple(Tile((0, i), window, window, geobox) for i, window in enumerate(windows))
 
     scenes = [
-        SimpleNamespace(name=f"s{k}", source=FlatSource(s), tiles=tiles(len(s)), zoom=Zoom())
+        SimpleNamespace(name=f"s{k}", source=FlatSource(s), filled=tiles(len(s)), zoom=Zoom())
         for k, s in enumerate(shares)
     ]
     return SimpleNamespace(scenes=scenes, config=SimpleNamespace(seed=0, halo_px=0))

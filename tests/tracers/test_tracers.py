@@ -63,6 +63,21 @@ def test_flooding_keeps_markers_and_never_touches_invalid_pixels(tracer, kind):
     assert (flooded[valid] > 0).all(), "every valid pixel is within reach of a marker here"
 
 
+def test_seeds_depend_on_nothing_beyond_their_reach(kind):
+    settings = {"kind": kind} if kind == "arcs" else {"kind": kind, "border_low": 0.2, "halo_px": 3}
+    tracer = registry.build("tracers", settings)
+    pixels, valid = pixels_for(kind), valid_mask()
+    whole, px = tracer.seeds(pixels, valid), tracer.seed_reach_px
+    assert px == (0 if kind == "arcs" else 3)
+    seen = (slice(8 - px, 12 + px), slice(10 - px, 20 + px))
+    found = tracer.seeds(pixels[(..., *seen)], valid[seen])
+    assert np.array_equal(found[px : px + 4, px : px + 10], whole[8:12, 10:20])
+
+
+def test_necks_are_cut_only_when_asked_for(tracer):
+    assert tracer.neck_m == 0
+
+
 def test_the_input_is_left_alone(tracer, kind):
     pixels, valid = pixels_for(kind), valid_mask()
     before = pixels.copy()

@@ -94,7 +94,7 @@ def check_seams(
     found = open_raster(raster, kind, tracer)
     sizes = tile_sizes(tile_px)
     features: dict[int, dict[str, _Features]] = {}
-    with Graph(scheduler, workers) as graph, work_folder() as work:
+    with work_folder() as work, Graph(scheduler, workers) as graph:
         regions = found.regions(work, ticking(graph, progress, "label", found.geobox, BLOCK_PX))
         for size in sizes:
             each = ticking(graph, progress, f"{size} px", found.geobox, size)

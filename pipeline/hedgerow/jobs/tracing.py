@@ -141,7 +141,7 @@ def trace_file(
     if not overwrite:
         refuse_existing(out, wanted)
     found = open_raster(raster, kind, tracer)
-    with Graph(scheduler, workers) as graph, work_folder(out.parent) as work:
+    with work_folder(out.parent) as work, Graph(scheduler, workers) as graph:
         regions = found.regions(work, ticking(graph, progress, "label", found.geobox, BLOCK_PX))
         scene = found.scene(
             regions, rules, tile_px=tile_px, each=ticking(graph, progress, "trace", found.geobox, tile_px)

@@ -22,7 +22,7 @@ Totals = Mapping[str, Total]
 
 _EQUAL = 1e-9
 """Relative: a dBASE number has 15 decimals, or as many as 24 characters hold."""
-_BATCH_ROWS = 65_536
+_BATCH_ROWS = 4_096
 _GEOMETRY = ""  # no column bears this name
 
 
