@@ -51,8 +51,8 @@ def common(
 def run(
     inputs: o.Inputs, out: o.Out, arm: Annotated[str | None, typer.Option(help="Which arm; default fp32.")] = None,
     to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
-    mosaic: o.Mosaic = None, overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None,
-    seed: o.Seed = None, workers: o.Workers = None,
+    mosaic: o.Mosaic = None, mosaic_crs: o.MosaicCrs = None, overwrite: o.Overwrite = False,
+    resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
     scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None,
     regularize: o.Regularize = None, smooth: o.Smooth = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
@@ -62,7 +62,7 @@ def run(
     settings = o.run_config(
         inputs, config=config, bands=bands, to=to, sets=sets, arms=(arm,) if arm else None, model=model, device=device,
         seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px, mosaic=mosaic,
-        regularize_m=regularize, smooth=smooth,
+        mosaic_crs=mosaic_crs, regularize_m=regularize, smooth=smooth,
     )  # fmt: skip
     from hedgerow.jobs.running import run as job
 
@@ -86,8 +86,8 @@ def compare(
         list[str] | None, typer.Option(metavar="SCORE=VALUE", help="Exit 4 if an arm's score against fp32 is lower.")
     ] = None,
     to: o.To = None, model: o.Model = None, config: o.Config = None, bands: o.Bands = None,
-    mosaic: o.Mosaic = None, overwrite: o.Overwrite = False, resume: o.Resume = False, device: o.Device = None,
-    seed: o.Seed = None, workers: o.Workers = None,
+    mosaic: o.Mosaic = None, mosaic_crs: o.MosaicCrs = None, overwrite: o.Overwrite = False,
+    resume: o.Resume = False, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
     scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None,
     regularize: o.Regularize = None, smooth: o.Smooth = None, sets: o.Sets = None,
     as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
@@ -97,7 +97,7 @@ def compare(
     settings = o.run_config(
         inputs, config=config, bands=bands, to=to, sets=sets, arms=o.names(arms), truth=truth, model=model,
         device=device, seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px,
-        mosaic=mosaic, regularize_m=regularize, smooth=smooth,
+        mosaic=mosaic, mosaic_crs=mosaic_crs, regularize_m=regularize, smooth=smooth,
     )  # fmt: skip
     from hedgerow.jobs.comparing import compare as job
     from hedgerow.jobs.tables import arm_table, gates
@@ -262,14 +262,20 @@ def export(
 @guarded
 def train(
     config: Annotated[str, typer.Argument(help="A YAML file, or a name in configs/train.")],
-    out: o.Out, sets: o.Sets = None, overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    out: o.Out, sets: o.Sets = None, device: o.Device = None, resume: o.Resume = False,
+    allow_download: Annotated[
+        bool, typer.Option("--allow-download", help="Let `backbone: {kind: hub, repo: ...}` be downloaded.")
+    ] = False,
+    overwrite: o.Overwrite = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
-    """Fit a model: settings in, model folder with card and learning curve out."""
+    """Fit a model: settings in, model folder with card and learning curve out. Stopped, it goes on with --resume."""
     listen(verbose, quiet=quiet)
     from hedgerow.jobs.training import train as job
 
+    changes = [*(sets or ()), *([f"device={device}"] if device else [])]
+    changes += ["backbone.allow_download=true"] if allow_download else []
     with Bars(quiet=quiet) as bars:
-        card = job(config, out, sets=sets or (), overwrite=overwrite, progress=bars)
+        card = job(config, out, sets=changes, resume=resume, overwrite=overwrite, progress=bars)
     typer.echo(str(out))
     show_json(card.scores)
 
@@ -298,15 +304,16 @@ def plan(
     arms: Annotated[str | None, typer.Option(help="Arms by comma.")] = None,
     truth: Annotated[str | None, typer.Option(help="As for compare.")] = None,
     model: o.Model = None, config: o.Config = None, bands: o.Bands = None, mosaic: o.Mosaic = None,
-    device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None, scheduler: o.Scheduler = None,
-    tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None, as_json: o.Json = False,
-    quiet: o.Quiet = False, verbose: o.Verbose = 0,
+    mosaic_crs: o.MosaicCrs = None, device: o.Device = None, seed: o.Seed = None, workers: o.Workers = None,
+    scheduler: o.Scheduler = None, tile_px: o.TilePx = None, halo_px: o.HaloPx = None, sets: o.Sets = None,
+    as_json: o.Json = False, quiet: o.Quiet = False, verbose: o.Verbose = 0,
 ) -> None:  # fmt: skip
     """What would run: tiles, memory, time, problems. Nothing is computed."""
     listen(verbose, quiet=quiet)
     settings = o.run_config(
         inputs, config=config, bands=bands, sets=sets, arms=o.names(arms), truth=truth, model=model, device=device,
         seed=seed, workers=workers, scheduler=scheduler, tile_px=tile_px, halo_px=halo_px, mosaic=mosaic,
+        mosaic_crs=mosaic_crs,
     )  # fmt: skip
     from hedgerow.jobs.making import checked
     from hedgerow.jobs.planning import describe

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Rasters: files, folders or globs.")]
 Mosaic = Annotated[
-    bool | None,
-    typer.Option(
-        "--mosaic", help="One map of all inputs, on the finest grid in the CRS of most (--set mosaic_crs=EPSG:32633)."
-    ),
+    bool | None, typer.Option("--mosaic", help="One map of all inputs, on the finest grid in the CRS of most.")
+]
+MosaicCrs = Annotated[
+    str | None, typer.Option("--mosaic-crs", metavar="CRS", help="CRS of the mosaic instead, as EPSG:32633.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Where the results go.")]
 Config = Annotated[str | None, typer.Option("--config", "-c", help="A YAML file, or the name of a preset.")]

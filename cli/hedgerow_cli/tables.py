@@ -89,6 +89,7 @@ def show_plan(summary: Mapping[str, Any]) -> None:
         console.print(f"cannot be run: {failure['input']}: {failure['error']}", style="red", soft_wrap=True)
     for path in summary["passed_over"]:
         console.print(f"passed over: {path}", soft_wrap=True)
+    console.print(f"model {summary['model']}, licence: {summary['licence']}")
     console.print(
         f"{summary['tiles']} tiles x {len(summary['arms'])} arm(s), {summary['megapixels']:.2f} Mpx; "
         f"networks about {summary['seconds']:.0f} s, memory about {summary['gigabytes']:.1f} GB (rough guesses)"
@@ -108,13 +109,14 @@ def _members(members: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def show_components(found: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+def show_components(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Print every choice, one line each."""
     console = _console()
     for family, kinds in found.items():
         console.print(family, style="bold")
         for kind in kinds:
-            console.print(f"  {kind['name']:<18} {kind['about']}", soft_wrap=True)
+            models = f" ({', '.join(kind['models'])})" if kind.get("models") else ""
+            console.print(f"  {kind['name']:<18} {kind['about']}{models}", soft_wrap=True)
 
 
 def show_findings(findings: Sequence[Mapping[str, str]]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from torch import Tensor, nn
 
+    from hedgerow.quantization.taps import TapPoint
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -102,10 +104,17 @@ class WindowReader(Protocol):
 
 
 class Backbone(Protocol):
-    """A segmentation network: `module(x)` maps (n, bands, height, width) to logits (n, classes, height, width)."""
+    """A segmentation network: an nn.Module in eval mode, as `build` returns it; its weights are loaded afterwards.
 
-    def module(self) -> nn.Module:
-        """Return a new module in eval mode, weights not yet loaded."""
+    Its inside is looked at by names that are the same whether it is float or quantized (quantization/taps.py); a
+    network without `tap_points`, such as a user's own, is asked by the names of its submodules.
+    """
+
+    def __call__(self, image: Tensor, /) -> Tensor:
+        """Map (n, bands, height, width) in [0, 1] to logits (n, classes, height, width)."""
+
+    def tap_points(self) -> Mapping[str, TapPoint]:
+        """Return what can be looked at inside: tokens, facets and maps of attention, features of the decoder."""
 
 
 class Quantizer(Protocol):

@@ -16,6 +16,7 @@ from hedgerow.arcs.faces import faces, polygons
 from hedgerow.arcs.join import join_tiles
 from hedgerow.arcs.lines import fitted
 from hedgerow.arcs.regularize import regularized
+from hedgerow.arcs.simplify import simplified
 from hedgerow.arcs.straighten import straightened
 from hedgerow.arcs.tile import tile_pieces
 from hedgerow.edges.components import label_equal
@@ -146,6 +147,23 @@ def test_a_corner_does_not_swallow_an_island():
     assert found.corners_kept > 0
     assert shapely.coverage_is_valid(shapes)
     assert not shapes[0].intersects(shapes[1])
+
+
+def test_a_hole_does_not_turn_inside_out():
+    # Nodata: a block of 12 x 12 m, and a pixel at its corner, of which simplifying leaves a triangle. The corner that
+    # they share goes with the block's sides: over the triangle's far side, if nobody looks. Nothing crosses by that.
+    nodata = burned([shapely.affinity.rotate(shapely.box(14, 14, 26, 26), 81)], size=40)
+    nodata[13, 15] = 1
+    exact = arcs_of(1 - nodata)
+    simple = simplified(exact, faces(exact), tolerance_m=2.0, pixel_m=METRE)
+    found = regularized(simple, faces(exact), move_m=4.0, pixel_m=METRE, shape=nodata.shape, in_crs=flipped)
+    before, after = (
+        [shapely.LinearRing(ring) for ring in np.split(arcs.points, arcs.offsets[1:-1])]
+        for arcs in (simple, found.arcs)
+    )
+    assert len(before) == 3
+    assert [ring.is_ccw for ring in after] == [ring.is_ccw for ring in before]
+    assert found.corners_kept > 0
 
 
 def test_the_frame_stays_where_it_is():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hedgerow.backbones import vit
+from hedgerow.backbones._positions import Rope
 from hedgerow.quantization.taps import Tap
 from hedgerow.records import CLASSES
 
@@ -106,11 +107,9 @@ def test_attention_scores_depend_on_offsets_only() -> None:
     rows, cols, head_width = 4, 5, 16
     generator = torch.Generator().manual_seed(7)
     q, k = torch.randn(2, 1, 1, 1, head_width, generator=generator)
-    angles = vit._angles((rows, cols), head_width, 0, torch.device("cpu"))
+    turn = Rope(head_width, 100.0).turn((rows, cols), 0, torch.device("cpu"))
     everywhere = (1, 1, rows * cols, head_width)
-    scores = (
-        vit._rotated(q.expand(everywhere), angles) @ vit._rotated(k.expand(everywhere), angles).transpose(-2, -1)
-    )[0, 0].numpy()
+    scores = (turn(q.expand(everywhere)) @ turn(k.expand(everywhere)).transpose(-2, -1))[0, 0].numpy()
     place = np.stack(np.divmod(np.arange(rows * cols), cols), axis=1)
     offset = place[None, :] - place[:, None]
     for step in np.unique(offset.reshape(-1, 2), axis=0):
@@ -124,8 +123,8 @@ def test_attention_scores_equal_complex_multiplication() -> None:
     rows, cols, head_width = 3, 4, 16
     generator = torch.Generator().manual_seed(9)
     q, k = torch.randn(2, 1, 1, rows * cols, head_width, generator=generator, dtype=torch.float64)
-    angles = vit._angles((rows, cols), head_width, 0, torch.device("cpu"))
-    got = (vit._rotated(q, angles) @ vit._rotated(k, angles).transpose(-2, -1))[0, 0].numpy()
+    turn = Rope(head_width, 100.0).turn((rows, cols), 0, torch.device("cpu"))
+    got = (turn(q) @ turn(k).transpose(-2, -1))[0, 0].numpy()
 
     quarter = head_width // 4
     frequencies = 100.0 ** -np.linspace(0, 1, quarter)

@@ -71,3 +71,13 @@ def test_settings_in_a_file_ask_for_a_mosaic_too(quick: Callable[..., Result], h
     (row,) = shown["inputs"]
     assert row["crs"] == "EPSG:32634"
     assert {member["read"] for member in row["members"]} == {"bilinear"}
+
+
+def test_the_crs_of_a_mosaic_may_be_given(quick: Callable[..., Result], halves: Path, tmp_path: Path) -> None:
+    done = quick("run", halves, "--mosaic", "--mosaic-crs", "EPSG:32634", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    with rasterio.open(tmp_path / "out/halves/fp32/probability.tif") as made:
+        assert made.crs == "EPSG:32634"
+    alone = quick("plan", halves, "--mosaic-crs", "EPSG:32634")
+    assert alone.exit_code == 1
+    assert "pass --mosaic as well" in alone.stderr

@@ -144,6 +144,13 @@ def test_an_existing_folder_takes_a_file_under_its_own_name(run: Path, tmp_path:
     assert made == tmp_path / "borders.gpkg"
 
 
+@pytest.mark.parametrize(("to", "name"), [("gpkg", "m.shp"), ("shp", "m.GPKG"), ("fiboa", "m.fgb")])
+def test_a_name_that_says_another_format_is_refused(run: Path, tmp_path: Path, to: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: ends as another format does"):
+        export(run / "a/fp32/borders.gpkg", to, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_any_vector_file_keeps_its_own_layers(tmp_path: Path) -> None:
     points = geopandas.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(9, 54)], crs="EPSG:4326")
     points.to_file(tmp_path / "p.gpkg", layer="wells")

@@ -11,6 +11,7 @@ from hedgerow import registry
 from hedgerow.config import RunConfig, preset_names
 from hedgerow.errors import ConfigError
 from hedgerow.jobs.listing import listing, settings_of
+from hedgerow.models.store import load, locate, read_card
 
 
 def test_every_kind_of_every_family_is_listed_with_its_own_first_sentence() -> None:
@@ -28,6 +29,29 @@ def test_listing_imports_no_kind() -> None:
         "assert not [m for m in sys.modules if m.startswith(('hedgerow.metrics.', 'hedgerow.quantizers.', 'torch'))]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_backbones_come_with_the_models_made_of_them() -> None:
+    found = listing("backbones")
+    assert set(found) == {"backbones", "models"}
+    made = {model["name"]: model for model in found["models"]}
+    for kind in found["backbones"]:
+        assert kind["models"] == [name for name, model in made.items() if model["backbone"] == kind["name"]]
+
+
+def test_a_model_s_size_licence_bands_and_resolutions_are_those_of_its_folder() -> None:
+    for model in listing("models")["models"]:
+        folder, network = locate(model["name"]), load(locate(model["name"]))
+        card = read_card(folder)
+        assert model["parameters"] == sum(p.numel() for p in network.parameters())
+        assert model["megabytes"] == round((Path(folder) / "model.safetensors").stat().st_size / 1e6, 2)
+        assert (model["licence"], tuple(model["bands"]), tuple(model["gsd_m"])) == (
+            card.licence,
+            card.bands,
+            card.gsd_m,
+        )
+        for word in (f"{model['parameters'] / 1e6:.2f} M parameters", card.licence, *card.bands, "m per pixel"):
+            assert word in model["about"]
 
 
 def test_simulated_arms_say_so() -> None:

@@ -3,6 +3,7 @@
 And what planning cannot see (pixels) is told by the run, which loses no other input.
 """
 
+import html
 import json
 import logging
 import shutil
@@ -23,6 +24,7 @@ from hedgerow.errors import ConfigError, GeometryError, HedgerowError, ModelErro
 from hedgerow.jobs.planning import Plan, describe, plan
 from hedgerow.sources.geotiff import RasterSource
 
+QUICK = ({"kind": "boundary_iou"},)
 PLACE = Affine(1, 0, 500000, 0, -1, 6000000)
 
 
@@ -128,6 +130,49 @@ def test_a_resolution_beyond_the_model_s_is_noted(tiny_model: Path, tmp_path: Pa
     assert scene.warnings == ("1 m per pixel is outside the model's range of 5 to 20 m",)
     (scene,) = plan(config(tmp_path / "model", path, gsd_m=8)).scenes
     assert scene.warnings == ()
+
+
+def with_card(tiny_model: Path, folder: Path, **changes: Any) -> Path:
+    shutil.copytree(tiny_model, folder)
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | changes))
+    return folder
+
+
+def test_what_counts_is_the_resolution_that_the_network_sees(tiny_model: Path, tmp_path: Path) -> None:
+    """5 m of 2 m pixels is 2.5 of them; only whole factors are made: 2, so the network looks at 4 m."""
+    model = with_card(tiny_model, tmp_path / "model", gsd_m=[5, 20])
+    path = picture(tmp_path / "a.tif", transform=PLACE @ Affine.scale(2))
+    (scene,) = plan(config(model, path, gsd_m=5)).scenes
+    assert scene.warnings == ("4 m per pixel is outside the model's range of 5 to 20 m",)
+
+
+def test_a_resolution_beyond_the_model_s_is_told_in_log_manifest_and_report(
+    tiny_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = with_card(tiny_model, tmp_path / "model", gsd_m=[5, 20])
+    for name in ("a.tif", "b.tif"):
+        picture(tmp_path / "in" / name)
+    text = "1 m per pixel is outside the model's range of 5 to 20 m"
+    with caplog.at_level(logging.WARNING):
+        hedgerow.compare(config(model, tmp_path / "in", metrics=QUICK), tmp_path / "out")
+    assert [message for message in caplog.messages if text in message] == [f"a and 1 more: {text}"]
+    manifest = json.loads((tmp_path / "out/run.json").read_text())
+    assert [one["warnings"] for one in manifest["inputs"]] == [[text], [text]]
+    page = html.unescape((tmp_path / "out/report.html").read_text())
+    assert f'<td class="text">{text}</td><td class="text">a, b</td>' in page
+
+
+def test_the_licence_travels_from_the_card_to_plan_manifest_and_report(tiny_model: Path, tmp_path: Path) -> None:
+    model = with_card(tiny_model, tmp_path / "model", name="mine", licence="CC-BY-NC-4.0 <b>")
+    settings = config(model, picture(tmp_path / "a.tif"), metrics=QUICK)
+    assert describe(plan(settings))["licence"] == "CC-BY-NC-4.0 <b>"
+    hedgerow.compare(settings, tmp_path / "out")
+    assert json.loads((tmp_path / "out/run.json").read_text())["model"]["licence"] == "CC-BY-NC-4.0 <b>"
+    page = (tmp_path / "out/report.html").read_text()
+    assert "the model mine; its licence: CC-BY-NC-4.0 &lt;b&gt;." in page
+    hedgerow.run(settings, tmp_path / "run")
+    assert json.loads((tmp_path / "run/run.json").read_text())["model"]["licence"] == "CC-BY-NC-4.0 <b>"
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import hedgerow
 from hedgerow.edges import components
 from hedgerow.errors import ConfigError, GeometryError, HedgerowError, SourceError
 from hedgerow.geo.windows import Window
-from hedgerow.jobs.tracing import trace_file
+from hedgerow.jobs.tracing import Rules, trace_file
 from hedgerow.records import BORDER, FIELD
 from hedgerow.sources import _traceable
 from hedgerow.writers._layers import COLUMNS
@@ -162,6 +162,18 @@ def test_pixels_that_are_not_a_number_are_nodata(tmp_path: Path) -> None:
     assert len(geopandas.read_file(tmp_path / "map.gpkg", layer="borders")) == 0
 
 
+def test_a_nodata_value_need_be_no_probability(tmp_path: Path) -> None:
+    share = np.full((10, 10), 0.9, np.float32)
+    share[:, 5] = -9999
+    path = raster(tmp_path / "p.tif", share, nodata=-9999)
+    trace_file(path, tmp_path / "map.gpkg", kind="probability", tracer="components")
+    fields = geopandas.read_file(tmp_path / "map.gpkg", layer="fields")
+    assert fields.area.tolist() == [4.0 * 50, 4.0 * 40]
+    assert fields.confidence.tolist() == pytest.approx([0.9, 0.9], abs=1 / 255)
+    with pytest.raises(SourceError, match=r"values from -9999 to 0\.9 are no probabilities"):
+        trace_file(raster(tmp_path / "untold.tif", share), tmp_path / "untold.gpkg", kind="probability")
+
+
 def test_a_turned_grid_is_traced_where_it_lies(tmp_path: Path) -> None:
     turned = TRANSFORM @ Affine.rotation(30) @ Affine.shear(10, 0)
     labels = np.kron(np.arange(1, 13).reshape(3, 4), np.ones((5, 6))).astype(np.int32)
@@ -241,6 +253,15 @@ def test_a_trace_that_cannot_be_made_is_refused(tmp_path: Path, options: dict, t
     with pytest.raises(HedgerowError, match=text):
         trace_file(source, tmp_path / options.pop("out", "map.gpkg"), **options)
     assert [file.name for file in tmp_path.iterdir()] == ["l.tif"]
+
+
+@pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["simplify_m", "regularize_m", "smooth_reach_m", "min_area_m2", "min_hole_m2"])
+def test_sizes_that_are_none_are_refused_before_the_work(name: str, size: float) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} = {size}: must be"):
+        Rules(**{name: size})
+    with pytest.raises(ConfigError, match=f"^{name} = {size}: must be"):
+        hedgerow.trace(halves(), GeoBox((10, 20), TRANSFORM, "EPSG:32633"), **{name: size})
 
 
 def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hedgerow import registry
@@ -232,3 +233,55 @@ def test_every_shipped_model_loads_and_is_small(name: str) -> None:
     model = load(folder)
     assert sum(p.numel() for p in model.parameters()) <= 6_000_000
     assert logits_of(model).shape == (1, len(CLASSES), 48, 80)
+
+
+def test_the_shipped_weights_mean_what_their_names_say() -> None:
+    """The oracle: the network written once more, in plain functions of the stored tensors, each used."""
+    folder = locate("hedgerow-tiny")
+    model = load(folder)
+    heads, each = model.config.heads, model.config.width // model.config.heads
+    stored = {name: value.float() for name, value in load_file(Path(folder) / WEIGHTS).items()}
+    used: set[str] = set()
+
+    def layer(apply: Any, name: str, x: Tensor, **options: Any) -> Tensor:
+        used.update((f"{name}.weight", f"{name}.bias"))
+        out: Tensor = apply(x, weight=stored[f"{name}.weight"], bias=stored[f"{name}.bias"], **options)
+        return out
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        return layer(F.layer_norm, name, x, normalized_shape=(x.shape[-1],))
+
+    def unit(name: str, x: Tensor, stride: int = 1) -> Tensor:
+        return F.gelu(layer(F.conv2d, f"{name}.conv", x, stride=stride, padding=1))
+
+    def turned(x: Tensor, rows: int, cols: int) -> Tensor:
+        place = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(cols), indexing="ij")).reshape(2, -1, 1)
+        turn = torch.polar(torch.ones(()), place * 100.0 ** -torch.linspace(0, 1, each // 4))
+        parts = x.reshape(*x.shape[:-1], 2, 2, each // 4)  # axis, (real, imaginary), frequency
+        number = torch.complex(parts[..., 0, :], parts[..., 1, :]) * turn.transpose(
+            0, 1
+        )  # turn: (token, axis, frequency)
+        return torch.stack([number.real, number.imag], dim=-2).reshape(x.shape)
+
+    image = torch.rand(1, 3, 48, 80, generator=torch.Generator().manual_seed(3))
+    two = unit("stem.detail2.1", unit("stem.detail2.0", image * 4 - 2, stride=2))
+    four = unit("stem.detail4", two, stride=2)
+    eight = unit("stem.detail8", four, stride=2)
+    cells = layer(F.conv2d, "stem.proj", eight, stride=2, padding=1)
+    rows, cols = cells.shape[-2:]
+    x = cells.flatten(2).transpose(1, 2)
+    for k in range(model.config.depth):
+        qkv = layer(F.linear, f"blocks.{k}.attn.qkv", norm(f"blocks.{k}.norm1", x)).reshape(1, -1, 3, heads, each)
+        q, key, v = qkv.permute(2, 0, 3, 1, 4)
+        q, key = turned(q, rows, cols), turned(key, rows, cols)
+        mixed = (q @ key.transpose(-2, -1) / each**0.5).softmax(-1) @ v
+        x = x + layer(F.linear, f"blocks.{k}.attn.proj", mixed.transpose(1, 2).flatten(2))
+        hidden = layer(F.linear, f"blocks.{k}.mlp.fc1", norm(f"blocks.{k}.norm2", x))
+        x = x + layer(F.linear, f"blocks.{k}.mlp.fc2", F.gelu(hidden))
+    x = norm("norm", x).transpose(1, 2).reshape(cells.shape)
+    for k, finer in enumerate((eight, four, two)):
+        raised = F.interpolate(layer(F.conv2d, f"decoder.lift.{k}", x), scale_factor=2, mode="bilinear")
+        x = unit(f"decoder.fuse.{k}", raised + layer(F.conv2d, f"decoder.skip.{k}", finer))
+    want = F.pixel_shuffle(layer(F.conv2d, "head", x, padding=1), 2)
+    torch.testing.assert_close(logits_of(model), want, rtol=0, atol=1e-4 * float(want.abs().max()))
+    assert used == set(stored)

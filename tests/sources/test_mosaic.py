@@ -437,7 +437,7 @@ def test_a_member_that_has_no_place_in_the_crs_is_refused(tmp_path: Path, crs: s
     save(tmp_path / "a.tif", noise(4, 4))  # at 9 degrees east: not on the half of the earth that these show
     text = refusal(tmp_path, crs=crs)
     assert text.startswith("a.tif: has no place in")
-    assert "mosaic_crs" in text
+    assert "--mosaic-crs" in text
 
 
 def test_a_mosaic_of_nothing_is_refused() -> None:

@@ -139,8 +139,13 @@ def test_metres_mean_metres_in_degrees():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"smooth": 7}, {"smooth": -1}, {"regularize_m": -1.0}, {"simplify_m": -1.0}, {"smooth_reach_m": 0.0}]
-)
+    "wrong",
+    [
+        {"smooth": 7}, {"smooth": -1}, {"regularize_m": -1.0}, {"simplify_m": -1.0}, {"smooth_reach_m": 0.0},
+        {"regularize_m": float("nan")}, {"simplify_m": float("inf")}, {"smooth_reach_m": float("nan")},
+    ],
+)  # fmt: skip
 def test_a_shape_that_means_nothing_is_refused(wrong):
-    with pytest.raises(ConfigError, match="smooth"):
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=f"^{name} = "):
         Shape(**wrong)

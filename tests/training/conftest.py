@@ -23,6 +23,7 @@ def square_scene(side: int = 48, **changes: Any) -> LabelledScene:
         "image": np.stack([np.add.outer(rows, rows) / 2] * 3),
         "valid": np.ones((side, side), bool),
         "transform": Affine.identity(),
+        "gsd_m": 1.0,
         "polygons": np.asarray([shapely.box(12.5, 12.5, 30.5, 30.5)], dtype=object),
         "classes": np.asarray([FIELD], np.uint8),
         "unlabelled": 1 << OTHER,

@@ -11,10 +11,11 @@ import shapely
 from affine import Affine
 
 from hedgerow.errors import SourceError
+from hedgerow.geo.windows import Window
 from hedgerow.records import BORDER, FIELD, FOREST, OTHER
-from hedgerow.training import crops
-from hedgerow.training.crops import crop_at, draw_crop, resized
-from hedgerow.training.plan import FolderData, SyntheticData
+from hedgerow.training.augment import noise_patch, turned, weathered
+from hedgerow.training.crops import Cut, crop_at, draw_crop, resized, shrunk
+from hedgerow.training.plan import Augment, FolderData, SyntheticData
 from hedgerow.training.scenes import ANY, LabelledScene, load_scenes
 
 SceneOf = Callable[..., LabelledScene]
@@ -44,7 +45,7 @@ def test_sets_and_3_px_borders_lie_where_the_polygon_is(scene_of: SceneOf) -> No
 def test_the_border_is_3_px_wide_at_any_zoom(scene_of: SceneOf) -> None:
     """At half the resolution the edge at 13 and 31 runs through network pixels 6 and 15 of 24."""
     scene = scene_of(polygons=np.asarray([shapely.box(13, 13, 31, 31)], object), zoom=(0.5, 0.5))
-    _, got = crop_at(scene, 24, 0.5, rng())
+    _, got = crop_at(scene, Window(0, 0, 48, 48), 24)
     want = square(24, slice(5, 17), slice(8, 14))
     strip = math.ceil(4 / 2)  # 2 network px are 4 stored ones
     np.testing.assert_array_equal(got[strip:-strip, strip:-strip], want[strip:-strip, strip:-strip])
@@ -65,7 +66,8 @@ def test_without_polygons_the_rest_is_everywhere(scene_of: SceneOf) -> None:
 def test_beyond_the_frame_nothing_is_known(scene_of: SceneOf) -> None:
     """A crop of 64 px holds the whole scene of 48: its frame lies somewhere inside, and 2 px along it are unknown."""
     for seed in range(5):
-        image, got = crop_at(scene_of(unlabelled=_O), 64, 1.0, rng(seed))
+        y0, x0 = -(seed * 4), -(seed * 3)
+        image, got = crop_at(scene_of(unlabelled=_O), Window(y0, x0, y0 + 64, x0 + 64), 64)
         rows, cols = np.nonzero(got != ANY)
         assert (np.ptp(rows), np.ptp(cols)) == (43, 43)  # 48 less 2 at either side
         known = got[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
@@ -78,22 +80,85 @@ def test_truth_that_ends_at_the_frame_or_at_nodata_makes_no_border(scene_of: Sce
     valid = np.ones((48, 48), bool)
     valid[:, 40:] = False
     scene = scene_of(polygons=np.asarray([shapely.box(0, 0, 40, 48)], object), valid=valid)
-    _, got = crop_at(scene, 48, 1.0, rng())
+    _, got = crop_at(scene, Window(0, 0, 48, 48), 48)
     assert set(np.unique(got)) == {_F, ANY}
     assert (got[2:-2, 2:38] == _F).all()
     assert (got[:, 38:] == ANY).all()
 
 
 def test_a_crop_inside_the_scene_is_the_window_of_the_scene(scene_of: SceneOf) -> None:
-    """Every pixel has a value of its own, so that the first one tells where the crop was taken."""
     image = np.arange(48 * 48, dtype=np.float32).reshape(1, 48, 48)
     scene = scene_of(image=image)
     whole = np.where(scene.known, scene.targets(scene.transform, (48, 48)), ANY)
-    for seed in range(8):
-        got, sets = crop_at(scene, 16, 1.0, rng(seed))
-        y, x = divmod(int(got[0, 0, 0]), 48)
+    for y, x in ((0, 0), (7, 30), (32, 32)):
+        got, sets = crop_at(scene, Window(y, x, y + 16, x + 16), 16)
         np.testing.assert_array_equal(got, image[:, y : y + 16, x : x + 16])
         np.testing.assert_array_equal(sets, whole[y : y + 16, x : x + 16])
+
+
+def test_a_shrunk_crop_is_the_same_window_with_fewer_pixels(scene_of: SceneOf) -> None:
+    """Sets are burned anew, so that a border is 3 px wide there, too: the edge at 13 and 31 is at 6 and 15 of 24."""
+    scene = scene_of(polygons=np.asarray([shapely.box(13, 13, 31, 31)], object))
+    image, got = crop_at(scene, Window(0, 0, 48, 48), 48, shrink=2)
+    assert image.shape == (3, 24, 24)
+    want = square(24, slice(5, 17), slice(8, 14))
+    np.testing.assert_array_equal(got[1:-1, 1:-1], want[1:-1, 1:-1])
+    np.testing.assert_allclose(image[:, 4:-4, 4:-4], scene.image[:, 8:-8:2, 8:-8:2] + 0.5 / 47, atol=1e-5)
+
+
+def test_a_quarter_of_the_tokens_before_the_switch(scene_of: SceneOf) -> None:
+    coarse, fine = (draw_crop(scene_of(), Cut(32, shrink), rng()) for shrink in (2, 1))
+    assert coarse.image.size * 4 == fine.image.size
+    assert coarse.allowed.size * 4 == fine.allowed.size
+
+
+def test_shrinking_keeps_a_flat_image_and_the_range() -> None:
+    np.testing.assert_allclose(shrunk(np.full((2, 16, 16), 0.3, np.float32), 2), 0.3, atol=1e-6)
+    black_and_white = (rng().random((1, 32, 32)) > 0.5).astype(np.float32)
+    small = shrunk(black_and_white, 2)
+    assert small.shape == (1, 16, 16)
+    assert small.min() >= 0
+    assert small.max() <= 1
+
+
+def test_crops_at_borders_show_one(scene_of: SceneOf) -> None:
+    """The field's outline is 3 px in 200; a crop of 16 px laid anywhere mostly misses it."""
+    scene = scene_of(side=200)
+    shows = [
+        [bool((draw_crop(scene, Cut(16, 1, share), rng(k)).allowed == _B).any()) for k in range(60)] for share in (0, 1)
+    ]
+    assert all(shows[1])
+    assert sum(shows[0]) < 20
+
+
+def test_border_points_are_known_pixels_on_the_outline(scene_of: SceneOf) -> None:
+    points = scene_of().border_points
+    assert {tuple(p) for p in points} >= {(12, 12), (12, 30), (30, 12), (30, 30), (20, 12)}
+    assert set(np.unique(points)) <= set(range(12, 31))
+    assert all(12 in p or 30 in p for p in points.tolist())
+    assert len(scene_of(polygons=np.zeros(0, object), classes=np.zeros(0, np.uint8)).border_points) == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_noise_patch_changes_one_square_and_stays_in_range(seed: int) -> None:
+    image = np.full((3, 24, 32), 0.5, np.float32)
+    out = noise_patch(image, rng(seed), 0.2)
+    rows, cols = np.nonzero((out != image).any(axis=0))
+    assert np.ptp(rows) == np.ptp(cols)
+    assert 1 <= np.ptp(rows) + 1 <= 24
+    assert out.min() >= 0
+    assert out.max() <= 1
+    np.testing.assert_array_equal(image, 0.5)
+
+
+def test_the_sides_of_noise_patches_are_uniform_and_their_deviation_is_bounded() -> None:
+    image = np.full((1, 40, 40), 0.5, np.float32)
+    made = [noise_patch(image, rng(seed), 0.1) for seed in range(400)]
+    sides = np.asarray([np.sqrt((out != image).sum()) for out in made])
+    assert abs(sides.mean() - 20.5) < 2
+    large = [float(out[out != image].std()) for out, side in zip(made, sides, strict=True) if side > 15]
+    assert 0.04 < np.mean(large) < 0.06  # uniform in 0..0.1
+    assert max(large) < 0.11
 
 
 def test_pixels_and_sets_turn_together() -> None:
@@ -101,15 +166,15 @@ def test_pixels_and_sets_turn_together() -> None:
     sets = np.asarray([[1, 2], [4, 8]], np.uint8)
     seen = set()
     for seed in range(100):
-        image, turned = crops._turned(sets[None].astype(np.float32), sets, rng(seed))
-        np.testing.assert_array_equal(image[0], turned)
-        seen.add(turned.tobytes())
+        image, moved = turned(sets[None].astype(np.float32), sets, rng(seed))
+        np.testing.assert_array_equal(image[0], moved)
+        seen.add(moved.tobytes())
     assert len(seen) == 8
 
 
 def test_light_stays_within_bounds_and_does_change() -> None:
     image = np.stack([np.zeros((20, 20)), np.ones((20, 20)), rng().random((20, 20))]).astype(np.float32)
-    seen = [crops._weathered(image, rng(seed)) for seed in range(60)]
+    seen = [weathered(image, rng(seed), Augment()) for seed in range(60)]
     for out in seen:
         assert (out.shape, out.dtype) == (image.shape, np.float32)
         assert np.isfinite(out).all()
@@ -121,12 +186,28 @@ def test_light_stays_within_bounds_and_does_change() -> None:
 
 
 def test_the_same_stream_draws_the_same_crop(scene_of: SceneOf) -> None:
-    one, two, other = (draw_crop(scene_of(zoom=(0.5, 2.0)), 32, rng(seed)) for seed in (4, 4, 5))
-    for a, b in zip(one, two, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(one[0], other[0])
-    assert one[0].shape == (3, 32, 32)
-    assert one[1].shape == (32, 32)
+    cut = Cut(32, border_share=0.5, noise_std=0.1)
+    one, two, other = (draw_crop(scene_of(zoom=(0.5, 2.0)), cut, rng(seed)) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(one.image, two.image)
+    np.testing.assert_array_equal(one.allowed, two.allowed)
+    assert one.place == two.place != other.place
+    assert not np.array_equal(one.image, other.image)
+    assert one.image.shape == (3, 32, 32)
+    assert one.allowed.shape == (32, 32)
+
+
+def test_without_augmentation_a_crop_shows_the_stored_pixels(scene_of: SceneOf) -> None:
+    still = Augment(light=0, grey=0, haze=0, blur=0, noise=0)
+    image = rng().random((3, 48, 48)).astype(np.float32)
+    crop = draw_crop(scene_of(image=image), Cut(48, augment=still), rng())
+    np.testing.assert_allclose(np.sort(crop.image.ravel()), np.sort(image.ravel()), atol=1e-6)
+
+
+def test_haze_brightens_and_flattens() -> None:
+    image = (0.4 * rng().random((3, 64, 64))).astype(np.float32)
+    hazy = weathered(image, rng(1), Augment(light=0, grey=0, haze=1, blur=0, noise=0))
+    assert hazy.mean() > image.mean() + 0.02
+    assert hazy[:, :, -8:].std() < image[:, :, -8:].std()
 
 
 def test_resampling_keeps_the_mean_and_the_range() -> None:

@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from hedgerow.config import configs_folder, load_yaml
 from hedgerow.errors import ModelError
+from hedgerow.randomness import integer_seed
 from hedgerow.records import BORDER, CLASSES, FIELD
 from hedgerow.training import fit as fitting
-from hedgerow.training.fit import Fitted, WeightAverage, fit
+from hedgerow.training.batches import Batch, held_out_batches
+from hedgerow.training.fit import Fitted, average, fit
 from hedgerow.training.judge import judge
 from hedgerow.training.plan import TrainConfig
-from hedgerow.training.scenes import ANY
+from hedgerow.training.scenes import ANY, load_scenes
+from hedgerow.training.schedule import phases
 
 SMOKE = load_yaml(configs_folder() / "train" / "smoke.yaml")
 
@@ -30,8 +33,8 @@ def brief(**changes: Any) -> TrainConfig:
 
 
 def test_the_rate_climbs_linearly_and_falls_by_half_a_cosine_to_zero() -> None:
-    settings = config(steps=40, optimizer={"lr": 0.4, "warmup_steps": 8})
-    rates = [fitting._rate(settings, step) for step in range(1, 41)]
+    (phase,) = phases(config(steps=40, optimizer={"lr": 0.4, "warmup_steps": 8}))
+    rates = [phase.rate(step) for step in range(1, 41)]
     assert rates[0] == pytest.approx(0.4 / 8)
     assert rates[3] == pytest.approx(0.2)
     assert rates[7] == pytest.approx(0.4)
@@ -43,36 +46,37 @@ def test_the_rate_climbs_linearly_and_falls_by_half_a_cosine_to_zero() -> None:
 
 @pytest.mark.parametrize("warmup", [0, 3, 100])
 def test_any_warm_up_gives_a_rate(warmup: int) -> None:
-    settings = config(steps=5, optimizer={"lr": 0.1, "warmup_steps": warmup})
-    rates = [fitting._rate(settings, step) for step in range(1, 6)]
+    (phase,) = phases(config(steps=5, optimizer={"lr": 0.1, "warmup_steps": warmup}))
+    rates = [phase.rate(step) for step in range(1, 6)]
     assert all(0 <= rate <= 0.1 + 1e-12 for rate in rates)
     assert rates[-1] == pytest.approx(0.1 if warmup >= 5 else 0, abs=1e-12)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
 def test_the_running_mean_follows_its_formula(decay: float) -> None:
-    """mean_t = d_t mean_(t-1) + (1 - d_t) w_t with d_t = min(decay, t / (t + 10))."""
-    model = nn.BatchNorm1d(1)
-    average = WeightAverage(model, decay)
-    want = model.weight.item()
+    """mean <- decay x mean + (1 - decay) x weights."""
+    model, mean = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
+    want = mean.weight.item()
     for t in range(1, 20):
         with torch.no_grad():
             model.weight.fill_(t * t)
             model.num_batches_tracked.fill_(t)
-        average.update(model)
-        d = min(decay, t / (t + 10))
-        want = d * want + (1 - d) * t * t
-        assert average.model.weight.item() == pytest.approx(want, rel=1e-5)
-        assert int(average.model.num_batches_tracked) == t
-    assert not average.model.training
+        average(mean, model, decay)
+        want = decay * want + (1 - decay) * t * t
+        assert mean.weight.item() == pytest.approx(want, rel=1e-5)
+        assert int(mean.num_batches_tracked) == t
     if decay == 0:
-        assert torch.equal(average.model.weight, model.weight)
+        assert torch.equal(mean.weight, model.weight)
 
 
-def test_the_running_mean_is_another_network() -> None:
-    model = nn.Linear(2, 2)
-    average = WeightAverage(model, 0.9)
-    assert average.model.weight.data_ptr() != model.weight.data_ptr()
+def test_the_running_mean_begins_as_the_mean_of_what_it_saw() -> None:
+    """With decay t / (t + 10) at step t and no bound, the first steps weigh little: it lies between first and last."""
+    result = fit(brief(steps=3, average=0.9))
+    drawn = list(result.state.model.parameters())
+    kept = list(result.model.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(drawn, kept, strict=True))
+    assert result.model is not result.state.model
+    assert not result.model.training
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_stream_is() -> None:
@@ -88,7 +92,10 @@ def test_the_same_seed_gives_the_same_weights_whatever_the_global_stream_is() ->
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
-    with pytest.raises(ModelError, match=r"step \d+: the loss is (nan|inf): lower optimizer\.lr \(now 1e\+30\)"):
+    told = (
+        r"step \d+: the loss is (nan|inf): lower optimizer\.lr \(now 1e\+30\).* synthetic-\d rows \d+\.\.\d+, columns"
+    )
+    with pytest.raises(ModelError, match=told):
         fit(brief(steps=6, optimizer={"lr": 1e30, "warmup_steps": 0, "weight_decay": 0}))
 
 
@@ -120,12 +127,14 @@ def test_two_held_out_sets_of_one_name_are_both_judged() -> None:
 
 def test_held_out_scenes_are_not_those_of_the_training() -> None:
     settings = brief()
-    (held,) = fitting._held_out_batches(settings).values()
-    again = fitting._held_out_batches(settings)["synthetic"]
-    assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(held, again, strict=True))
-    trained = [scene.image for group in fitting._load_all(settings.data, settings, lambda *_: None) for scene in group]
-    seed = fitting.integer_seed(settings.seed, "held out data", 0)
-    unseen = list(fitting.load_scenes(settings.held_out[0], settings.bands, seed))
+    (held,) = held_out_batches(settings).values()
+    again = held_out_batches(settings)["synthetic"]
+    for a, b in zip(held, again, strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.allowed, b.allowed)
+    trained = [scene.image for group in fitting._scenes(settings, lambda *_: None) for scene in group]
+    seed = integer_seed(settings.seed, "held out data", 0)
+    unseen = list(load_scenes(settings.held_out[0], settings.bands, seed))
     assert not any(np.array_equal(a, scene.image) for a in trained for scene in unseen)
 
 
@@ -151,7 +160,7 @@ def certain(classes: Tensor) -> Tensor:
 
 
 def judged(guess: Tensor, allowed: Tensor) -> dict[str, float]:
-    batch = (torch.zeros(len(guess), 3, *guess.shape[1:]), allowed)
+    batch = Batch(torch.zeros(len(guess), 3, *guess.shape[1:]), allowed)
     return judge(Says(certain(guess)), {"set": [batch]}, [(lambda _x, y: y.sum() * 0 + 2.0, 0.5)])
 
 
@@ -165,7 +174,7 @@ def world() -> Tensor:
 
 def test_a_perfect_map_is_judged_perfect() -> None:
     got = judged(world(), (1 << world()).to(torch.uint8))
-    assert got == {"set_loss": 1.0, "set_field_iou": 1.0, "set_border_f1": 1.0}
+    assert got == {"set_loss": 1.0, "set_field_iou": 1.0, "set_border_f1": 1.0, "border_f1": 1.0}
 
 
 def test_a_border_2_px_beside_is_found_and_one_8_px_beside_is_not() -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hedgerow.arcs.adjust import Wishes, between, moves, on_line, parallel
 from hedgerow.arcs.axes import Sides, directions
 from hedgerow.arcs.clearance import Borders
-from hedgerow.arcs.faces import Faces, polygons
+from hedgerow.arcs.faces import Faces, doubled_areas, polygons
 from hedgerow.arcs.lines import Lines, fitted
 from hedgerow.arcs.network import Arcs, Ids
 from hedgerow.arcs.straighten import bends, from_far_corner, taking_points
@@ -31,7 +31,7 @@ _THROUGH = np.radians(12.0)
 """A border that turns by less where another one ends is meant to be straight there."""
 _ROUNDS = 20
 _LEAST_AREA = 0.5
-"""Share of its area that a polygon must keep."""
+"""Share of its area that a polygon must keep, and each hole."""
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -153,16 +153,19 @@ def _moves(wishes: Wishes, at: Floats, fixed: Mask, move_m: float) -> Floats:
 def _fitting(arcs: Arcs, found: Faces, of_point: Ids, move: Floats, in_crs: Place) -> Regularized:
     """Move the corners (n, 2) in pixels; those that would make borders cross or polygons misfit stay, and are counted.
 
-    Crossings are local and most of what happens. What is left after them, an island on the wrong side or a parcel
-    that shrinks, takes back the corners of its polygons.
+    Crossings are local and most of what happens, and so are rings that shrink: a small hole of nodata can turn inside
+    out without any crossing. What is left after them, an island on the wrong side or a parcel that shrinks, takes back
+    the corners of its polygons.
     """
     before = shapely.area(polygons(found, arcs, in_crs(arcs.points)))
+    rings_before = _ring_areas(arcs, found)
     moved: Mask = np.asarray(move.any(axis=1))
     wanted = int(np.count_nonzero(moved))
     tried = arcs
     while moved.any():
         tried = replace(arcs, points=arcs.points + (move * moved[:, None])[of_point])
-        stay = moved & _crossing(tried, of_point)
+        shrunk = _ring_areas(tried, found) < _LEAST_AREA * rings_before
+        stay = moved & (_crossing(tried, of_point) | _corners_of_rings(arcs, found, of_point, shrunk))
         if not stay.any():
             bad = _misfits(polygons(found, tried, in_crs(tried.points)), before)
             if not bad.any():
@@ -191,6 +194,18 @@ def _misfits(coverage: NDArray[Any], before: Floats) -> Mask:
 def _corners_of(arcs: Arcs, found: Faces, of_point: Ids, bad: Mask) -> Mask:
     region = found.ids[bad]
     beside = np.isin(arcs.left, region) | np.isin(arcs.right, region)
+    return _mask(of_point[np.repeat(beside, np.diff(arcs.offsets))], of_point)
+
+
+def _ring_areas(arcs: Arcs, found: Faces) -> Floats:
+    """Areas of the rings, px; negative once a ring has turned inside out."""
+    around = np.where(found.sides % 2 == 0, 1.0, -1.0) * doubled_areas(arcs)[found.sides // 2]
+    return np.asarray(np.add.reduceat(around, found.offsets[:-1]) / 2 * np.sign(found.area_px))
+
+
+def _corners_of_rings(arcs: Arcs, found: Faces, of_point: Ids, bad: Mask) -> Mask:
+    beside = np.zeros(len(arcs), bool)
+    beside[found.sides[np.repeat(bad, np.diff(found.offsets))] // 2] = True
     return _mask(of_point[np.repeat(beside, np.diff(arcs.offsets))], of_point)
 
 

@@ -15,7 +15,7 @@ from hedgerow.config import Recipe, arm_name, load_recipe
 from hedgerow.contracts import Progress
 from hedgerow.errors import ConfigError
 from hedgerow.jobs.planning import Plan, PlannedScene
-from hedgerow.models.store import digest, load, save
+from hedgerow.models.store import ModelCard, digest, load, save
 from hedgerow.quantization.calibrated import plan_of
 from hedgerow.quantization.ledger import Ledger, ledger_of
 from hedgerow.quantization.sites import SitePlan
@@ -24,6 +24,8 @@ from hedgerow.records import ModelSpec, Tile
 from hedgerow.scaling import Scaling
 from hedgerow.stages.predict import framed
 
+AS_IT_IS = "none"
+"""The quantizer that changes nothing."""
 _ENOUGH_VALID = (0.5, 1e-9)  # share of a tile, to calibrate on it: half; where no tile has that, any valid pixel
 
 
@@ -55,6 +57,20 @@ def load_recipes(arms: Sequence[str]) -> dict[str, Recipe]:
         registry.configure("quantizers", recipe.quantizer)
         recipes[arm_name(arm)] = recipe
     return recipes
+
+
+def refuse_unchangeable(card: ModelCard, recipes: Mapping[str, Recipe]) -> None:
+    """Refuse, before any work, to quantize a network that is no torch module.
+
+    Raises:
+        ConfigError: an arm would change a graph that its backbone can only run as it is.
+    """
+    changing = [name for name, recipe in recipes.items() if recipe.quantizer["kind"] != AS_IT_IS]
+    if "file" in card.backbone and changing:
+        raise ConfigError(
+            f"model {card.name} is an {str(card.backbone['kind']).upper()} graph, which no quantizer can change: leave "
+            f"out {', '.join(changing)} and run it as fp32, or bring the network as a module (`module:factory`)"
+        )
 
 
 def prepare(
@@ -100,7 +116,7 @@ def _prepared(
     card = plan.card.model_copy(
         update={"name": f"{plan.card.name}/{name}", "quantization": sites.model_dump() if sites.layers else None}
     )
-    save(folder, card, quantized.state_dict())
+    save(folder, card, quantized.state_dict(), like=plan.model)
     spec = ModelSpec(name, str(folder), digest(str(folder)), device, threads)
     return Arm(name, recipe, spec, quantizer.simulated, ledger_of(quantized), sites, seconds)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hedgerow.models.store import shipped
 
 _OPTIONAL = {
-    "onnxruntime": "only for ONNX arms: pip install onnxruntime",
+    "onnxruntime": "only for models that are ONNX graphs: pip install hedgerow[onnx]",
     "transformers": "only for backbones from a hub: pip install hedgerow[hub]",
 }
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp")

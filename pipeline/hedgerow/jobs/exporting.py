@@ -108,8 +108,17 @@ def _of_run(run: Path, out: Path, extension: str, arm: str | None) -> Iterator[E
 
 
 def _with_extension(path: Path, extension: str) -> Path:
-    """Names hold dots (`field_1.5m`): only the format's own ending counts as one, of `.fiboa.parquet` its last part."""
-    return path if path.suffix.lower() == Path(f"x{extension}").suffix else path.with_name(f"{path.name}{extension}")
+    """Names hold dots (`field_1.5m`): only the format's own ending counts as one, of `.fiboa.parquet` its last part.
+
+    Raises:
+        ConfigError: the name ends as files of another format do.
+    """
+    suffix = path.suffix.lower()
+    if suffix == Path(f"x{extension}").suffix:
+        return path
+    if suffix in {registry.build("writers", kind).extension for kind in registry.available("writers")}:
+        raise ConfigError(f"{path}: ends as another format does, and {extension} is asked for: change --to or the name")
+    return path.with_name(f"{path.name}{extension}")
 
 
 def refuse_existing(target: Path, layers: tuple[str, ...]) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
 from hedgerow import registry
 from hedgerow.config import Recipe, RunConfig
 from hedgerow.contracts import Progress
-from hedgerow.errors import ConfigError, HedgerowError
+from hedgerow.errors import HedgerowError
 from hedgerow.graph import Graph
-from hedgerow.jobs.arms import Arm, load_recipes, prepare
+from hedgerow.jobs.arms import Arm, load_recipes, prepare, refuse_unchangeable
+from hedgerow.jobs.devices import device_name
 from hedgerow.jobs.mapping import MapArm, MapItem, Mapped, TileTimes, predict_scene, probability_path
 from hedgerow.jobs.planning import Failure, Plan, PlannedScene
 from hedgerow.jobs.planning import plan as plan_of_inputs
@@ -66,7 +65,9 @@ def checked(config: RunConfig) -> tuple[dict[str, Recipe], Plan]:
         SourceError: no input that can be worked on.
     """
     _refuse_unknown_kinds(config)
-    return load_recipes(config.arms), plan_of_inputs(config)
+    recipes, planned = load_recipes(config.arms), plan_of_inputs(config)
+    refuse_unchangeable(planned.card, recipes)
+    return recipes, planned
 
 
 def _refuse_unknown_kinds(config: RunConfig) -> None:
@@ -88,12 +89,13 @@ def make_maps(
 ) -> Made:
     """Make every map of the plan; an input that fails is recorded and the others go on."""
     made = Made(plan, out, work, failures=list(plan.failures))
+    _log_warnings(plan)
     with _timed(made, "scale"):
         _scale(made, progress)
     if not made.scenes():
         return made
     with _timed(made, "quantize"):
-        device = _device(plan.config.device)
+        device = device_name(plan.config.device)
         threads = plan.config.threads or max(1, (os.cpu_count() or 1) // graph.workers)
         made.arms = prepare(
             plan, recipes, made.scalings, work / "models", device=device, threads=threads, progress=progress
@@ -105,9 +107,20 @@ def make_maps(
     return made
 
 
+def _log_warnings(plan: Plan) -> None:
+    """Say once what planning noted, however many inputs it is about."""
+    inputs: dict[str, list[str]] = {}
+    for scene in plan.scenes:
+        for text in scene.warnings:
+            inputs.setdefault(text, []).append(scene.name)
+    for text, (first, *others) in inputs.items():
+        _log.warning("%s%s: %s", first, f" and {len(others)} more" if others else "", text)
+
+
 def _scale(made: Made, progress: Progress) -> None:
     config = made.plan.config
-    fixed = constant_scaling(config.scaling, made.plan.card.bands) if config.scaling else None
+    constants = made.plan.constants
+    fixed = constant_scaling(constants, made.plan.card.bands) if constants else None
     tick = counted(progress, "scale", len(made.plan.scenes))
     for planned in made.plan.scenes:
         try:
@@ -169,14 +182,6 @@ def _items(planned: PlannedScene, arms: Sequence[Arm]) -> list[MapItem]:
 def _large(planned: PlannedScene) -> bool:
     rows, cols = planned.source.geobox.shape
     return bool(rows * cols > _LARGE_PX)
-
-
-def _device(asked: str) -> str:
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device {asked} was asked for, but torch sees none: use --device cpu")
-    return asked
 
 
 class _timed:  # noqa: N801  (reads as a statement)

@@ -19,6 +19,9 @@ _PACKAGES = (
     "hedgerow", "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "rasterio", "shapely",
     "geopandas", "pyproj", "odc-geo", "dask",
 )  # fmt: skip
+_OPTIONAL = ("onnxruntime", "transformers")  # named where they are installed: some backbones compute with them
+_MISSING = "missing"
+_MEASURED = "percentiles of the input"
 _HASHED_BYTES = 1 << 20
 
 
@@ -35,7 +38,7 @@ def manifest(
     return {
         "hedgerow": version("hedgerow"),
         "config": plan.config.model_dump(mode="json"),
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "model": {
             "name": plan.card.name,
             "licence": plan.card.licence,
@@ -86,14 +89,14 @@ def _input(planned: PlannedScene, scaling: Scaling | None, failures: Sequence[Fa
         "crs": str(source.geobox.crs),
         "shape": list(source.geobox.shape),
         "gsd_m": round(planned.gsd_m, 4),
-        "network_gsd_m": round(planned.gsd_m * planned.zoom.shrink / planned.zoom.grow, 4),
+        "network_gsd_m": round(planned.zoom.seen_gsd_m(planned.gsd_m), 4),
         "tiles": len(planned.tiles),
         "empty_tiles": len(planned.tiles) - len(planned.filled),
         "bands": list(source.bands),
         "display_bands": [index - 1 for _, index in places],
         "band_files": [str(path) for path, _ in places],
         "scaling": None if scaling is None else {"low": list(scaling.low), "high": list(scaling.high)},
-        "scaling_from": "config" if plan.config.scaling else "percentiles of the input",
+        "scaling_from": "config" if plan.config.scaling else "model card" if plan.constants else _MEASURED,
         "truth": None if planned.truth is None else str(planned.truth),
     }
 
@@ -120,8 +123,13 @@ def _arm(arm: Arm, times: TileTimes) -> dict[str, Any]:
     }
 
 
+def _versions() -> dict[str, str]:
+    found = {package: _version(package) for package in (*_PACKAGES, *_OPTIONAL)}
+    return {package: told for package, told in found.items() if told != _MISSING or package not in _OPTIONAL}
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "missing"
+        return _MISSING

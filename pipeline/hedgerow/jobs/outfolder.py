@@ -58,6 +58,7 @@ def _asked(plan: Plan, recipes: Mapping[str, Recipe]) -> dict[str, Any]:
         "config": plan.config.model_dump(mode="json", exclude=_HOW),
         "recipes": {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()},
         "weights": digest(plan.model),
+        "network": plan.card.model_dump(mode="json", include={"backbone", "bands", "scaling"}),
     }
 
 

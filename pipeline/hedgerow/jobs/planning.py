@@ -1,6 +1,6 @@
 """What would run? Scenes, grids, tiles, memory and problems, known before any pixel is read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,11 @@ class Plan:
     passed_over: tuple[Path, ...]
 
     @property
+    def constants(self) -> Mapping[str, Sequence[float]] | None:
+        """Stored values that become 0 and 1: the run's, else the card's; None: percentiles of each input."""
+        return self.config.scaling or self.card.scaling
+
+    @property
     def tile_count(self) -> int:
         """Tiles of all scenes that may hold a valid pixel."""
         return sum(len(scene.filled) for scene in self.scenes)
@@ -109,8 +114,9 @@ def plan(config: RunConfig) -> Plan:
     """
     model = locate(config.model)
     card = read_card(model)
-    if config.scaling is not None:
-        constant_scaling(config.scaling, card.bands)  # refused here, before the work starts
+    for constants in (config.scaling, card.scaling):
+        if constants is not None:
+            constant_scaling(constants, card.bands)  # refused here, before the work starts
     found = find_scenes(config.inputs, config.bands)
     scenes = wanted_scenes(config, found.scenes)
     planned: list[PlannedScene] = []
@@ -137,6 +143,7 @@ def describe(made: Plan) -> dict[str, Any]:
         "failures": [{"input": failure.input, "error": failure.error} for failure in made.failures],
         "passed_over": [str(path) for path in made.passed_over],
         "model": made.card.name,
+        "licence": made.card.licence,
         "arms": [arm_name(arm) for arm in made.config.arms],
         "tiles": made.tile_count,
         "megapixels": made.megapixels,
@@ -153,7 +160,7 @@ def _row(scene: PlannedScene) -> dict[str, Any]:
         "size": f"{cols} x {rows}",
         "crs": str(scene.source.geobox.crs),
         "gsd_m": f"{scene.gsd_m:.3g}",
-        "network_gsd_m": f"{scene.gsd_m * scene.zoom.shrink / scene.zoom.grow:.3g}",
+        "network_gsd_m": f"{scene.zoom.seen_gsd_m(scene.gsd_m):.3g}",
         "tiles": len(scene.filled),
         "empty_tiles": len(scene.tiles) - len(scene.filled),
         "members": member_rows(scene.source),
@@ -187,15 +194,16 @@ def plan_scene(scene: Scene | Mosaic, config: RunConfig, card: ModelCard) -> Pla
     )
     if truth is not None:
         read_truth(truth, source.geobox, truth_rule=config.truth_rule)  # refused here, before the work starts
+    zoom = zoom_for(gsd_m, config.gsd_m)
     return PlannedScene(
         scene=scene,
         source=source,
         gsd_m=gsd_m,
-        zoom=zoom_for(gsd_m, config.gsd_m),
+        zoom=zoom,
         tiles=tiles,
         filled=filled_tiles(source, tiles, config.tile_px),
         truth=truth,
-        warnings=tuple(_warnings(gsd_m, config, card, truth)),
+        warnings=tuple(_warnings(zoom.seen_gsd_m(gsd_m), config, card, truth)),
     )
 
 
@@ -217,11 +225,11 @@ def _of_file(scene: Scene, config: RunConfig, card: ModelCard) -> dict[str, Any]
     }
 
 
-def _warnings(gsd_m: float, config: RunConfig, card: ModelCard, truth: Path | None) -> Sequence[str]:
+def _warnings(seen_gsd_m: float, config: RunConfig, card: ModelCard, truth: Path | None) -> Sequence[str]:
     out = []
-    seen = config.gsd_m or gsd_m
-    if card.gsd_m is not None and not card.gsd_m[0] * 0.95 <= seen <= card.gsd_m[1] * 1.05:
-        out.append(f"{seen:.3g} m per pixel is outside the model's range of {card.gsd_m[0]:g} to {card.gsd_m[1]:g} m")
+    if card.gsd_m is not None and not card.gsd_m[0] * 0.95 <= seen_gsd_m <= card.gsd_m[1] * 1.05:
+        low, high = card.gsd_m
+        out.append(f"{seen_gsd_m:.3g} m per pixel is outside the model's range of {low:g} to {high:g} m")
     if config.truth is not None and truth is None:
         out.append("no truth was found for it")
     return out

@@ -23,6 +23,7 @@ from hedgerow.jobs.exporting import refuse_existing
 from hedgerow.records import FieldMap
 from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
 from hedgerow.stages.label import label_raster, label_scene
+from hedgerow.stages.shape import Shape, refuse_wrong_sizes
 from hedgerow.stages.trace import TILE_PX, TracedScene, trace_labels, trace_scene
 from hedgerow.writers._layers import COLUMNS
 
@@ -40,6 +41,11 @@ class Rules:
     smooth_reach_m: float | None = None
     min_area_m2: float = 0.0
     min_hole_m2: float = 0.0
+
+    def __post_init__(self) -> None:
+        # The stage says so as well, but hours later.
+        refuse_wrong_sizes(min_area_m2=self.min_area_m2, min_hole_m2=self.min_hole_m2)
+        Shape(self.simplify_m, self.regularize_m, self.smooth, self.smooth_reach_m)
 
 
 AS_IS = Rules()

@@ -1,85 +1,96 @@
 """The whole of `hedgerow train`: settings in, a model folder with its card and its learning curve out."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from hedgerow.backbones.vit import SegmentationViT, folded
+from hedgerow import registry
+from hedgerow.backbones._pixels import folded
 from hedgerow.config import find_config, resolve
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import ConfigError
-from hedgerow.models.store import ModelCard, half, save
-from hedgerow.training.fit import Fitted, fit
-from hedgerow.training.plan import SyntheticData, TrainConfig
+from hedgerow.jobs.devices import device_name
+from hedgerow.models.store import ModelCard, half, read_card, save
+from hedgerow.training.curves import write_csv, write_png
+from hedgerow.training.fit import Fitted, best, fit
+from hedgerow.training.plan import TrainConfig
+from hedgerow.training.start import backbone_of
+from hedgerow.training.state import STATE
 
 
 def train(
-    config: str | Path, out: Path, *, sets: Sequence[str] = (), overwrite: bool = False, progress: Progress = silent
+    config: str | Path,
+    out: Path,
+    *,
+    sets: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> ModelCard:
-    """Fit a network and write its model folder, renewed at every evaluation.
+    """Fit a network and write its model folder: the weights of the best evaluation, the card, the learning curve.
 
     Args:
         config: a YAML file, or the name of one in `configs/train`.
-        out: model folder.
+        out: model folder; while the training runs, it also holds the state to resume from.
         sets: assignments `a.b=c` that change the settings.
+        resume: whether a stopped training of the same settings goes on.
         overwrite: whether an existing folder may be replaced.
         progress: hears of loading and of steps.
 
     Raises:
         ConfigError: settings that cannot be, or a folder that exists.
+        ModelError: the loss is no longer finite (what was kept before stays), or there is nothing to resume.
     """
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: exists already; choose another folder or pass --overwrite")
+    if out.exists() and not (overwrite or resume):
+        raise ConfigError(f"{out}: exists already; choose another folder, or pass --resume or --overwrite")
     settings = resolve(TrainConfig, file=find_config(config, "train"), changes={}, sets=sets)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
 
-    def checkpoint(state: Fitted) -> None:
-        save(out, _card(settings, state), half(_deployed(state.model).state_dict()))
-        _write_curve(state.history, out / "curve.csv")
+    def checkpoint(fitted: Fitted) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        if fitted.is_best:
+            save(out, _card(settings, fitted), half(folded(fitted.model).state_dict()))
+        write_csv(fitted.history, out / "curve.csv")
+        write_png(fitted.history, out / "curve.png", title=settings.name, best_step=best(fitted.history)["step"])
+        fitted.state.save(out / STATE, settings.model_dump(mode="json"))
 
-    fitted = fit(settings, checkpoint=checkpoint, progress=progress)
-    return _card(settings, fitted)
-
-
-def _deployed(model: nn.Module) -> nn.Module:
-    return folded(model) if isinstance(model, SegmentationViT) and model.config.normalize else model
+    device = device_name(settings.device)
+    before = out / STATE if resume else None
+    fit(settings, device=device, resume=before, checkpoint=checkpoint, progress=progress)
+    (out / STATE).unlink(missing_ok=True)
+    return read_card(str(out))
 
 
 def _card(config: TrainConfig, fitted: Fitted) -> ModelCard:
-    backbone = dict(config.backbone)
-    if isinstance(fitted.model, SegmentationViT):
-        backbone["normalize"] = False
-    ranges = [entry.gsd_m for entry in config.data if isinstance(entry, SyntheticData)]
+    kept = best(fitted.history)
     return ModelCard(
         name=config.name,
-        backbone=backbone,
+        backbone=_finished(backbone_of(config), fitted.model),
         bands=config.bands,
-        gsd_m=ranges[0] if ranges else None,
+        gsd_m=fitted.gsd_m,
         licence=str(config.card.get("licence", "unknown")),
         description=str(config.card.get("description", "")),
         training={
-            "command": f"hedgerow train configs/train/{config.name}.yaml -o {config.name}",
-            "data": [entry.model_dump(mode="json") for entry in config.data],
-            "held_out": [entry.model_dump(mode="json") for entry in config.held_out],
+            "config": config.model_dump(mode="json"),
+            "scenes": list(fitted.scenes),
             "steps": int(fitted.history[-1]["step"]),
-            "batch": config.batch,
-            "crop_px": config.crop_px,
-            "seed": config.seed,
+            "kept_step": int(kept["step"]),
             "hours": round(fitted.seconds / 3600, 2),
             "torch": version("torch"),
             "hedgerow": version("hedgerow"),
         },
-        scores={"held_out_crops": fitted.history[-1]},
+        scores={"held_out_crops": kept},
     )
 
 
-def _write_curve(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[-1]))
-        writer.writeheader()
-        writer.writerows(history)
+def _finished(backbone: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
+    """Return the settings of a backbone whose batch normalisations were folded away, and that needs no other file."""
+    stored = getattr(model, "stored_settings", None)
+    backbone = stored() if stored else backbone
+    settings = registry.configure("backbones", backbone)
+    return dict(backbone) | ({"normalize": False} if hasattr(settings, "normalize") else {})

@@ -5,26 +5,41 @@ set: a tile where only fields were drawn does not teach that its forest is `othe
 costs nothing. With one bit set it is plain cross-entropy. Source: partial-label learning, Jin and Ghahramani 2002.
 """
 
+from collections.abc import Mapping
+from typing import Self
+
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PositiveFloat, model_validator
 from torch import Tensor
 
-from hedgerow.losses._partial import membership
-from hedgerow.records import BORDER
+from hedgerow.losses._partial import ANY, ClassName, membership, set_cost, weighted_mean
+from hedgerow.records import CLASSES
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
-    """Options."""
+    """Weights of pixels whose class is certain; all other known pixels weigh 1."""
 
     border_weight: float = Field(3.0, gt=0)
-    """Weight of pixels that are border for certain; all others weigh 1."""
+    """Weight of border pixels."""
+    class_weights: Mapping[ClassName, PositiveFloat] = Field(default_factory=dict)
+    """Weights by class; one for `border` stands in place of border_weight."""
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if "border" in self.class_weights and "border_weight" in self.model_fields_set:
+            raise ValueError("border has a weight in border_weight and in class_weights: give one of them")
+        return self
 
 
 class CrossEntropy:
     """Callable loss."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        by_name = {"border": config.border_weight, **config.class_weights}
+        self.weight_of = torch.ones(ANY + 1)
+        for c, name in enumerate(CLASSES):
+            self.weight_of[1 << c] = by_name.get(name, 1.0)
+        self.weight_of[[0, ANY]] = 0.0
 
     def __call__(self, logits: Tensor, allowed: Tensor) -> Tensor:
         """Return the weighted mean over known pixels.
@@ -33,12 +48,8 @@ class CrossEntropy:
             logits: (n, classes, height, width).
             allowed: (n, height, width) uint8 sets of classes.
         """
-        sets = membership(allowed)
-        log_probability = torch.log_softmax(logits, dim=1)
-        loss = -torch.logsumexp(log_probability.masked_fill(~sets, -1e4), dim=1)
-        certain_border = allowed == 1 << BORDER
-        weight = torch.where(certain_border, self.config.border_weight, 1.0) * (~sets.all(dim=1))
-        return (loss * weight).sum() / weight.sum().clamp(min=1.0)
+        weight = self.weight_of.to(allowed.device)[(allowed & ANY).long()]
+        return weighted_mean(set_cost(logits, membership(allowed)), weight)
 
 
 def build(config: Config) -> CrossEntropy:

@@ -4,26 +4,17 @@ Source: Milletari et al. 2016 (V-Net), squared denominator; pixels that may or m
 """
 
 import torch
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel
 from torch import Tensor
 
-from hedgerow.losses._partial import membership
+from hedgerow.losses._partial import ClassNames, membership, of_class, probabilities_of
 from hedgerow.records import CLASSES
-from hedgerow.registry import unknown
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
     """Options."""
 
-    classes: tuple[str, ...] = Field(("field", "border"), min_length=1)
-
-    @field_validator("classes")
-    @classmethod
-    def _known(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        for name in classes:
-            if name not in CLASSES:
-                raise ValueError(unknown("class", name, CLASSES))
-        return classes
+    classes: ClassNames = ("field", "border")
 
 
 class Dice:
@@ -34,16 +25,13 @@ class Dice:
 
     def __call__(self, logits: Tensor, allowed: Tensor) -> Tensor:
         """Return 1 - mean Dice over the classes; arguments as for cross_entropy."""
-        probabilities = torch.softmax(logits, dim=1)
-        sets = membership(allowed)
-        certain = sets.sum(dim=1) == 1
-        return 1 - torch.stack([self._of(c, probabilities, sets, certain) for c in self.indexes]).mean()
+        probabilities, sets = probabilities_of(logits), membership(allowed)
+        return 1 - torch.stack([_dice(probabilities[:, c], *of_class(sets, c)) for c in self.indexes]).mean()
 
-    def _of(self, c: int, probabilities: Tensor, sets: Tensor, certain: Tensor) -> Tensor:
-        known = certain | ~sets[:, c]
-        p = probabilities[:, c] * known
-        t = (sets[:, c] & certain).to(p.dtype)
-        return (2 * (p * t).sum() + 1) / ((p * p).sum() + (t * t).sum() + 1)
+
+def _dice(probability: Tensor, is_class: Tensor, known: Tensor) -> Tensor:
+    p, t = probability * known, is_class.to(probability.dtype)
+    return (2 * (p * t).sum() + 1) / ((p * p).sum() + (t * t).sum() + 1)
 
 
 def build(config: Config) -> Dice:

@@ -1,7 +1,11 @@
-"""What is in a model folder? Weights as safetensors, never a pickle, and a card that says what they are."""
+"""What is in a model folder? Weights as safetensors, never a pickle, and a card that says what they are.
+
+A backbone that reads a file of its own (an ONNX graph) names it in the card as `file`; it lies beside the card.
+"""
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,9 @@ class ModelCard(Settings):
     classes: tuple[str, ...] = CLASSES
     gsd_m: tuple[float, float] | None = None
     """Range of ground sampling distances that the network was trained for."""
+    scaling: Mapping[str, tuple[float, ...]] | None = None
+    """Stored values {low: [...], high: [...]} per band that become 0 and 1, where the network was trained on such;
+    None: percentiles of each input. A run's own `scaling` goes first."""
     licence: str = "unknown"
     description: str = ""
     training: Mapping[str, Any] = Field(default_factory=dict)
@@ -52,10 +59,27 @@ def locate(model: str) -> str:
     if is_factory(model):
         return model
     folder = Path(__file__).parent / model if model in shipped() else Path(model)
-    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+    if not (folder / CARD).is_file() or not weights_file(folder).is_file():
         known = registry.unknown("model", model, shipped())
-        raise ModelError(f"{known}. Or give a folder with {WEIGHTS} and {CARD}, or `module:factory`")
+        raise ModelError(
+            f"{known}. Or give a folder with {CARD} and the weights ({WEIGHTS}, or the `file` that the card names), or "
+            "`module:factory`"
+        )
     return str(folder)
+
+
+def weights_file(folder: str | Path) -> Path:
+    """Return where the weights of a model folder lie, there or not; a card that cannot be read is told of later."""
+    try:
+        card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+        return Path(folder) / own_file(card["backbone"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return Path(folder) / WEIGHTS
+
+
+def own_file(backbone: Mapping[str, Any]) -> str:
+    """Return the name of the file that a backbone reads itself, else that of the weights."""
+    return str(backbone.get("file", WEIGHTS))
 
 
 def is_factory(model: str) -> bool:
@@ -66,7 +90,7 @@ def is_factory(model: str) -> bool:
 
 def digest(model: str) -> str:
     """Return the SHA-256 of a model's weights (of its name, for a factory)."""
-    content = model.encode() if is_factory(model) else (Path(model) / WEIGHTS).read_bytes()
+    content = model.encode() if is_factory(model) else weights_file(model).read_bytes()
     return hashlib.sha256(content).hexdigest()
 
 
@@ -85,6 +109,12 @@ def read_card(model: str) -> ModelCard:
         raise ModelError(f"{path}: is no model card: {' '.join(str(error).split())}") from error
     if card.classes != CLASSES:
         raise ModelError(f"{path}: has classes {card.classes}, but maps are made of {CLASSES}")
+    if len(set(card.bands)) < len(card.bands):
+        raise ModelError(f"{path}: names a band twice; name each once, and its channels by `order` in the backbone")
+    if Path(own_file(card.backbone)).name != own_file(card.backbone):
+        raise ModelError(f"{path}: the backbone's file must lie beside the card: give its name, not a path")
+    if card.backbone.get("allow_download"):
+        raise ModelError(f"{path}: asks for a download, which a card may not: train with --allow-download instead")
     return card
 
 
@@ -95,20 +125,33 @@ def load(model: str) -> nn.Module:
         ModelError: the weights are a pickle, damaged, or do not fit the card's backbone.
     """
     card = read_card(model)
+    if "file" in card.backbone:
+        whole: nn.Module = registry.build("backbones", {**card.backbone, "file": str(weights_file(model))})
+        return whole.eval()
     module: nn.Module = registry.build("backbones", card.backbone)
     if is_factory(model):
         return module.eval()
-    state = _read_weights(Path(model) / WEIGHTS)
+    state = read_weights(Path(model) / WEIGHTS)
     if card.quantization is not None:
         module = wrapped(module, card.quantization)
     fit_weights(module, state, Path(model) / WEIGHTS)
     return module.eval()
 
 
-def save(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> None:
-    """Write a model folder: first the weights, the card last."""
+def save(folder: Path, card: ModelCard, state: Mapping[str, Tensor], *, like: str | None = None) -> None:
+    """Write a model folder: first the weights, the card last.
+
+    Args:
+        folder: where to; made if need be.
+        card: what a person and a program must know.
+        state: the weights; not used where the backbone reads a file of its own.
+        like: located model from which that file is copied.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
+    if "file" in card.backbone:
+        shutil.copyfile(weights_file(str(like)), folder / own_file(card.backbone))
+    else:
+        save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
     text = json.dumps(card.model_dump(mode="json", exclude_none=True), indent=1)
     (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
@@ -132,7 +175,12 @@ def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
     module.load_state_dict({name: state[name].to(own[name].dtype) for name in own})
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, by name.
+
+    Raises:
+        ModelError: it is a pickle, damaged, or not there.
+    """
     try:
         state: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:

@@ -39,5 +39,7 @@ def ledger_of(model: nn.Module) -> Ledger:
 
 
 def _plain_buffers(model: nn.Module) -> list[Tensor]:
+    """Return the buffers that a file would hold and that are no grid's."""
     ours = {id(b) for m in model.modules() if isinstance(m, QuantizedLayer | FakeQuantize) for b in m.buffers()}
-    return [b for b in model.buffers() if id(b) not in ours]
+    stored = {id(b) for b in model.state_dict(keep_vars=True).values()}
+    return [b for b in model.buffers() if id(b) in stored and id(b) not in ours]

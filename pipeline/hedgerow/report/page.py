@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hedgerow.report import borders, charts, lost, truth, wording
+from hedgerow.report import borders, caveats, charts, lost, truth, wording
 from hedgerow.report.cells import interval_note, spans
 from hedgerow.report.every import every_score
 from hedgerow.report.leavings import REFERENCE, TRUTH, Leavings, Row, read_leavings
@@ -74,6 +74,7 @@ def _content(run: Leavings) -> dict[str, Any]:
         **truth.section(run),
         **borders.section(run),
         **lost.section(run),
+        **caveats.section(run),
         "every": every_score(run),
         "charts": [(title, Markup(svg)) for title, svg in _charts(run) if svg],
         "arms": arms,

@@ -157,5 +157,5 @@ def _refuse_far_apart(grid: GeoBox, windows: Sequence[Window]) -> None:
 def _out_of_reach(member: Source, plane: CRS | None, why: object) -> SourceError:
     return SourceError(
         f"{member.name}: has no place in {plane}, the CRS of the mosaic ({why}): leave it out, or choose another CRS "
-        "with --set mosaic_crs=EPSG:XXXX"
+        "with --mosaic-crs EPSG:XXXX"
     )

@@ -135,20 +135,23 @@ class Probabilities(_Raster):
         """Return the probabilities of a window that lies inside, (classes, height, width) uint8.
 
         Raises:
-            SourceError: a float outside 0 to 1.
+            SourceError: a valid float outside 0 to 1.
         """
-        pixels: NDArray[np.uint8] = self._as_bytes(_pixels(self.path, window))
+        pixels = self._as_bytes(window)
         if len(pixels) == len(CLASSES):
             return np.asarray(pixels)
         spread = np.zeros((len(CLASSES), *window.shape), np.uint8)
         spread[FIELD], spread[OTHER] = pixels[0], 255 - pixels[0]
         return spread
 
-    def _as_bytes(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    def _as_bytes(self, window: Window) -> NDArray[np.uint8]:
+        pixels: NDArray[Any] = _pixels(self.path, window)
         if pixels.dtype == np.uint8:
             return np.asarray(pixels)
         known = np.where(np.isfinite(pixels), pixels, 0)
-        if known.size and (known.min() < 0 or known.max() > 1):
+        if not _within_unit(known):  # a nodata value, as -9999, is no probability
+            known = np.where(self.valid.read(window), known, 0)
+        if not _within_unit(known):
             raise SourceError(
                 f"{self.path}: values from {known.min():g} to {known.max():g} are no probabilities: scale them to 0..1"
             )
@@ -227,6 +230,10 @@ def _check_probabilities(found: Header) -> None:
 
 def _fits(labels: NDArray[Any]) -> bool:
     return not labels.size or (int(labels.max()) <= _LARGEST_LABEL and int(labels.min()) >= -_LARGEST_LABEL)
+
+
+def _within_unit(values: NDArray[Any]) -> bool:
+    return not values.size or (values.min() >= 0 and values.max() <= 1)
 
 
 def _pixels(path: Path, window: Window, *, mask: bool = False) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from odc.geo.geobox import GeoBox
 
@@ -22,6 +23,17 @@ from hedgerow.geo.metres import pixel_size_m
 from hedgerow.stages.coverage import in_crs
 
 MOST_ROUNDS = 6
+
+
+def refuse_wrong_sizes(**sizes: float) -> None:
+    """Take lengths (m) and areas (m2) that are 0 or more.
+
+    Raises:
+        ConfigError: one is negative, infinite or not a number.
+    """
+    for name, size in sizes.items():
+        if not 0 <= size < inf:
+            raise ConfigError(f"{name} = {size}: must be a number from 0 on; 0 changes nothing")
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,10 @@ class Shape:
     smooth_reach_m: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.simplify_m, self.regularize_m, self.smooth) < 0 or self.smooth > MOST_ROUNDS:
-            raise ConfigError(f"{self}: lengths are 0 or more metres, and smooth is 0 to {MOST_ROUNDS} rounds")
-        if self.smooth_reach_m is not None and self.smooth_reach_m <= 0:
+        refuse_wrong_sizes(simplify_m=self.simplify_m, regularize_m=self.regularize_m)
+        if not 0 <= self.smooth <= MOST_ROUNDS:
+            raise ConfigError(f"smooth = {self.smooth}: rounds are 0 to {MOST_ROUNDS}")
+        if self.smooth_reach_m is not None and not 0 < self.smooth_reach_m < inf:
             raise ConfigError(f"smooth_reach_m = {self.smooth_reach_m}: must be above 0; for no curves say smooth = 0")
 
 

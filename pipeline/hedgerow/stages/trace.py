@@ -29,7 +29,7 @@ from hedgerow.geo.windows import Window, grid
 from hedgerow.records import BORDER, FIELD, FOREST, REGION_CLASSES, FieldMap
 from hedgerow.stages.label import label_array
 from hedgerow.stages.outlines import Outlines, outlines
-from hedgerow.stages.shape import Shape, shaped
+from hedgerow.stages.shape import Shape, refuse_wrong_sizes, shaped
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -108,8 +108,11 @@ def trace_scene(
 
     Raises:
         GeometryError: the grid has no CRS or another shape, or the result is no valid coverage.
+        ConfigError: a length or an area that is none.
     """
     _check_shape(regions, geobox)
+    refuse_wrong_sizes(min_area_m2=min_area_m2, min_hole_m2=min_hole_m2)
+    shape = Shape(simplify_m, regularize_m, smooth, smooth_reach_m)
     pixel_m = pixel_size_m(geobox)
     arcs, sums = _traced(regions, pixels, tile_px, each)
     pixel_m2 = pixel_m[0] * pixel_m[1]
@@ -119,7 +122,7 @@ def trace_scene(
     )
     exact = relabelled(arcs, target)
     rings = faces(exact)
-    drawn = shaped(exact, rings, geobox, Shape(simplify_m, regularize_m, smooth, smooth_reach_m))
+    drawn = shaped(exact, rings, geobox, shape)
     measured = None if pixels is None else _measured(sums, regions, target)
     found = outlines(
         drawn.arcs, rings, regions.class_of, geobox, is_open=_touches_outside(exact),

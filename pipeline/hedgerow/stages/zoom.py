@@ -21,6 +21,10 @@ class Zoom:
         if min(self.shrink, self.grow) != 1 or max(self.shrink, self.grow) > _LARGEST:
             raise ConfigError(f"zoom by 1/{self.shrink} and {self.grow}: give one factor of at most {_LARGEST}")
 
+    def seen_gsd_m(self, gsd_m: float) -> float:
+        """Return the ground sampling distance at which the network sees a raster, metres."""
+        return gsd_m * self.shrink / self.grow
+
     def into(self, image: Tensor) -> Tensor:
         """Return (n, bands, height, width) as the network sees it; the frame is repeated to whole blocks."""
         if self.shrink > 1:

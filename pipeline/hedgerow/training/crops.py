@@ -1,40 +1,77 @@
-"""What does one training sample look like? A crop at some zoom, turned, lit, blurred and noised at random."""
+"""What does one training sample look like? A window at some zoom, resampled, weathered and turned at random."""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from affine import Affine
 from numpy.typing import NDArray
 
+from hedgerow.geo.windows import Window
+from hedgerow.training.augment import noise_patch, turned, weathered
+from hedgerow.training.plan import Augment
 from hedgerow.training.scenes import ANY, LabelledScene
 
+_AS_SET = Augment()
 
-def draw_crop(
-    scene: LabelledScene, crop_px: int, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return a random (bands, crop, crop) image in [0, 1] and its (crop, crop) sets of possible classes."""
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How crops are made in one phase of a training."""
+
+    crop_px: int
+    """Side of the window in network pixels."""
+    shrink: int = 1
+    """How many times smaller the sample is than the window."""
+    border_share: float = 0.0
+    noise_std: float = 0.0
+    """Largest noise of the patch; 0: no patch."""
+    augment: Augment = _AS_SET
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """`image` (bands, side, side) in [0, 1], `allowed` (side, side) sets of possible classes, and where it was cut."""
+
+    image: NDArray[np.float32]
+    allowed: NDArray[np.uint8]
+    place: str
+
+
+def draw_crop(scene: LabelledScene, cut: Cut, rng: np.random.Generator) -> Crop:
+    """Return a random crop of a scene at a random zoom of its range."""
     low, high = np.log(scene.zoom)
-    image, allowed = crop_at(scene, crop_px, float(np.exp(rng.uniform(low, high))), rng)
-    image, allowed = _turned(image, allowed, rng)
-    return _weathered(image, rng), allowed
+    side = round(cut.crop_px / float(np.exp(rng.uniform(low, high))))
+    window = _somewhere(scene, side, rng, at_border=bool(rng.random() < cut.border_share))
+    image, allowed = crop_at(scene, window, cut.crop_px, shrink=cut.shrink)
+    image, allowed = turned(weathered(image, rng, cut.augment), allowed, rng)
+    if cut.noise_std > 0:
+        image = noise_patch(image, rng, cut.noise_std)
+    return Crop(np.ascontiguousarray(image), np.ascontiguousarray(allowed), f"{scene.name} {_told(window)}")
 
 
 def crop_at(
-    scene: LabelledScene, crop_px: int, zoom: float, rng: np.random.Generator
+    scene: LabelledScene, window: Window, crop_px: int, *, shrink: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Cut a window at a random place and resample it to `crop_px`; beyond what the scene knows, any class may be."""
-    side = round(crop_px / zoom)
+    """Resample a square window to `crop_px`, then bicubically to `crop_px` / `shrink`; burn the sets onto that grid.
+
+    Beyond the scene its pixels are mirrored, and there, as where it knows nothing, any class may be.
+    """
     rows, cols = scene.valid.shape
-    y0 = int(rng.integers(min(0, rows - side), max(0, rows - side) + 1))
-    x0 = int(rng.integers(min(0, cols - side), max(0, cols - side) + 1))
+    y0, x0, side = window.y0, window.x0, window.y1 - window.y0
     inside = (slice(max(y0, 0), min(y0 + side, rows)), slice(max(x0, 0), min(x0 + side, cols)))
     top, left = max(-y0, 0), max(-x0, 0)
     bottom, right = side - top - (inside[0].stop - inside[0].start), side - left - (inside[1].stop - inside[1].start)
     image = np.pad(scene.image[:, *inside], ((0, 0), (top, bottom), (left, right)), mode="reflect")
     known = np.pad(scene.known[inside], ((top, bottom), (left, right)))
-    transform = scene.transform @ Affine.translation(x0, y0) @ Affine.scale(side / crop_px)
-    allowed = scene.targets(transform, (crop_px, crop_px))
-    allowed[resized(known.astype(np.float32)[None], crop_px)[0] < 0.5] = ANY
-    return resized(image, crop_px), allowed
+    out_px = crop_px // shrink
+    allowed = scene.targets(
+        scene.transform @ Affine.translation(x0, y0) @ Affine.scale(side / out_px), (out_px, out_px)
+    )
+    allowed[resized(known.astype(np.float32)[None], out_px)[0] < 0.5] = ANY
+    return shrunk(resized(image, crop_px), shrink), allowed
 
 
 def resized(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -45,24 +82,26 @@ def resized(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     return np.stack([cv2.resize(np.ascontiguousarray(band), (side, side), interpolation=method) for band in image])
 
 
-def _turned(
-    image: NDArray[np.float32], allowed: NDArray[np.uint8], rng: np.random.Generator
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    image, allowed = np.rot90(image, turns, axes=(1, 2)), np.rot90(allowed, turns)
-    return (image[..., ::-1], allowed[:, ::-1]) if flip else (image, allowed)
+def shrunk(image: NDArray[np.float32], times: int) -> NDArray[np.float32]:
+    """Return (bands, height / times, width / times), bicubic with antialiasing, within [0, 1]."""
+    if times == 1:
+        return image
+    small = F.interpolate(torch.from_numpy(image)[None], scale_factor=1 / times, mode="bicubic", antialias=True)
+    return np.asarray(small[0].clamp(0, 1).numpy())
 
 
-def _weathered(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Change light, colour balance, haze, sharpness and noise as other sensors and days would."""
-    gain = rng.normal(1, 0.12) * rng.normal(1, 0.06, (len(image), 1, 1))
-    offset = rng.normal(0, 0.05) + rng.normal(0, 0.03, (len(image), 1, 1))
-    seen = np.clip(image * gain + offset, 0, 1) ** np.exp(rng.normal(0, 0.2))
-    if rng.random() < 0.15:
-        seen = seen + (seen.mean(axis=0) - seen) * rng.uniform(0.2, 1.0)
-    if rng.random() < 0.3:
-        sigma = rng.uniform(0.3, 1.2)
-        seen = np.stack([cv2.GaussianBlur(np.ascontiguousarray(band), (0, 0), sigma) for band in seen])
-    if rng.random() < 0.4:
-        seen = seen + rng.normal(0, rng.uniform(0.005, 0.03), seen.shape)
-    return np.asarray(np.clip(seen, 0, 1), np.float32)
+def _somewhere(scene: LabelledScene, side: int, rng: np.random.Generator, *, at_border: bool) -> Window:
+    """Return a square window that leaves the scene only where it is larger than the scene."""
+    points = scene.border_points if at_border else ()
+    corner = [int(rng.integers(min(0, size - side), max(0, size - side) + 1)) for size in scene.valid.shape]
+    if len(points):
+        point = points[int(rng.integers(len(points)))]
+        corner = [
+            int(np.clip(place - rng.integers(side), min(0, size - side), max(0, size - side)))
+            for place, size in zip(point, scene.valid.shape, strict=True)
+        ]
+    return Window(corner[0], corner[1], corner[0] + side, corner[1] + side)
+
+
+def _told(window: Window) -> str:
+    return f"rows {window.y0}..{window.y1}, columns {window.x0}..{window.x1}"

@@ -1,131 +1,204 @@
-"""How is the FP32 network fitted? A plain loop: draw crops, step, average the weights, look at held-out crops."""
+"""How is the FP32 network fitted? A plain loop: take a batch, step, average the weights, look at held-out crops."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from hedgerow import registry
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import ModelError
-from hedgerow.randomness import integer_seed, rng_for
-from hedgerow.training.crops import draw_crop
+from hedgerow.randomness import integer_seed
+from hedgerow.training.batches import Batch, Crops, ahead, held_out_batches
 from hedgerow.training.judge import Loss, judge
-from hedgerow.training.plan import FolderData, SyntheticData, TrainConfig
-from hedgerow.training.scenes import LabelledScene, load_scenes
+from hedgerow.training.plan import TrainConfig
+from hedgerow.training.scenes import LabelledScene, load_scenes, unseen_classes
+from hedgerow.training.schedule import Phase, phases
+from hedgerow.training.start import fresh, start_from
+from hedgerow.training.state import State
 
 log = logging.getLogger(__name__)
 
-Batch = tuple[Tensor, Tensor]
-_HELD_OUT_BATCHES = 6
 
-
-@dataclass
+@dataclass(frozen=True)
 class Fitted:
-    """The network (averaged weights, eval mode) and how it came about."""
+    """The network (averaged weights, eval mode) at the last evaluation, and how it came about."""
 
     model: nn.Module
-    history: list[dict[str, float]] = field(default_factory=list)
-    seconds: float = 0.0
-    scenes: tuple[str, ...] = ()
+    history: Sequence[Mapping[str, float]]
+    """A row per evaluation: step, loss, seconds, data_share, border_f1 and what `judge` says of every set."""
+    scenes: tuple[str, ...]
+    gsd_m: tuple[float, float]
+    """Finest and coarsest ground sampling distance of the crops."""
+    seconds: float
+    state: State
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the last evaluation is the best so far; without held-out data the last is always the best."""
+        return self.history[-1] is best(self.history)
+
+
+def best(history: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """Return the evaluation of the highest held-out border F1, the last of equals; with nothing held out, the last.
+
+    With a curriculum only the evaluations at full resolution count, since the earlier weights know other pixels.
+    """
+    fine = [row for row in history if row["shrink"] == 1] or history
+    return max(fine, key=lambda row: (row["border_f1"], row["step"])) if "border_f1" in fine[-1] else fine[-1]
 
 
 def fit(
-    config: TrainConfig, *, checkpoint: Callable[[Fitted], None] | None = None, progress: Progress = silent
+    config: TrainConfig,
+    *,
+    device: str = "cpu",
+    resume: Path | None = None,
+    checkpoint: Callable[[Fitted], None] | None = None,
+    progress: Progress = silent,
 ) -> Fitted:
     """Fit a network.
 
     Args:
         config: what to train.
+        device: as torch calls it.
+        resume: state of a training of the same settings that was stopped.
         checkpoint: is given the state of things at every evaluation.
         progress: hears of loading and of steps.
 
     Raises:
-        ModelError: the loss is no longer finite.
+        ModelError: the loss is no longer finite (the crops of that step are named), or `resume` does not fit.
     """
-    started = time.monotonic()
-    model = _fresh(config)
-    scenes = _load_all(config.data, config, progress)
-    held_out = _held_out_batches(config)
-    losses = [(registry.build("losses", term.loss), term.weight) for term in config.losses]
-    average = WeightAverage(model, config.average)
-    optimizer = _optimizer(model, config)
-    result = Fitted(average.model, scenes=tuple(dict.fromkeys(s.name for group in scenes for s in group)))
-    for step, batch in enumerate(batches(config, scenes), start=1):
-        loss = _step(model.train(), batch, losses, optimizer, _rate(config, step), config)
-        if not np.isfinite(loss):
-            raise ModelError(f"step {step}: the loss is {loss}: lower optimizer.lr (now {config.optimizer.lr})")
-        average.update(model)
-        progress("train", step, config.steps)
-        if step % config.evaluate_every == 0 or step == config.steps:
-            result.seconds = time.monotonic() - started
-            row = {"step": float(step), "loss": loss, "seconds": result.seconds}
-            result.history.append(row | judge(average.model, held_out, losses))
-            log.info("step %d: %s", step, result.history[-1])
+    where = torch.device(device)
+    crops = Crops(config, _scenes(config, progress))
+    state = _begun(config, crops, where)
+    if resume is not None:
+        state.restore(resume, config.model_dump(mode="json"))
+    loop = _Loop(config, state, where, held_out_batches(config))
+    for phase in phases(config):
+        for _ in loop.steps(phase, crops, progress):
             if checkpoint is not None:
-                checkpoint(result)
-    return result
+                checkpoint(_fitted(state, crops))
+    return _fitted(state, crops)
 
 
-def batches(config: TrainConfig, scenes: Sequence[Sequence[LabelledScene]]) -> Iterator[Batch]:
-    """Yield one batch per step; entry by weight, scene and crop by chance."""
-    rng = rng_for(config.seed, "crops")
-    weights = np.asarray([entry.weight for entry in config.data])
-    for _ in range(config.steps):
-        groups = rng.choice(len(scenes), config.batch, p=weights / weights.sum()).tolist()
-        yield _stacked([draw_crop(scenes[g][int(rng.integers(len(scenes[g])))], config.crop_px, rng) for g in groups])
+def _fitted(state: State, crops: Crops) -> Fitted:
+    scenes = [scene for group in crops.scenes for scene in group]
+    names = tuple(dict.fromkeys(scene.name for scene in scenes))
+    gsd_m = min(s.gsd_m / s.zoom[1] for s in scenes), max(s.gsd_m / s.zoom[0] for s in scenes)
+    return Fitted(state.average, state.history, names, (round(gsd_m[0], 3), round(gsd_m[1], 3)), state.seconds, state)
 
 
-class WeightAverage:
-    """Running mean of the weights (Polyak averaging), with a warm-up so that early weights are soon forgotten."""
+class _Loop:
+    """Steps of a training, and what they need."""
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = torch.optim.swa_utils.AveragedModel(model).module.eval()
-        self.decay, self.count = decay, 0
+    def __init__(
+        self, config: TrainConfig, state: State, device: torch.device, held_out: Mapping[str, list[Batch]]
+    ) -> None:
+        self.config, self.state, self.device = config, state, device
+        self.held_out = {name: [batch.on(device) for batch in batches] for name, batches in held_out.items()}
+        self.losses: list[tuple[Loss, float]] = [
+            (registry.build("losses", term.loss), term.weight) for term in config.losses
+        ]
 
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Take one step's weights in; counters and other integers are copied."""
-        self.count += 1
-        decay = min(self.decay, self.count / (self.count + 10))
-        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
+    def steps(self, phase: Phase, crops: Crops, progress: Progress) -> Iterator[None]:
+        """Do what is left of a phase; yield after every evaluation."""
+        state, config = self.state, self.config
+        left = range(max(state.step + 1, phase.first), phase.last + 1)
+        if state.step + 1 == phase.first:
+            self._enter(phase)
+        clock = _Clock(state.seconds)
+        for batch in clock.waiting(ahead(lambda step: crops.batch(step, phase.cut), left, config.readers)):
+            state.step += 1
+            loss = self._step(batch.on(self.device), phase.rate(state.step))
+            progress("train", state.step, config.steps)
+            if state.step % config.evaluate_every == 0 or state.step in (config.steps, phase.last):
+                row = {"step": float(state.step), "loss": loss, "shrink": float(phase.cut.shrink)}
+                row |= {"rate": phase.rate(state.step), "data_share": clock.data_share}
+                row |= judge(state.average, self.held_out, self.losses)
+                state.seconds = clock.seconds
+                state.history.append(row | {"seconds": round(state.seconds, 1)})
+                log.info("step %d: %s", state.step, _told(state.history[-1]))
+                yield
+
+    def _enter(self, phase: Phase) -> None:
+        """Begin a phase: a fresh optimiser, and a running mean that forgets what came before."""
+        self.state.optimizer = _optimizer(self.state.model, self.config)
+        self.state.averaged = 0
+        log.info("from step %d: crops of %d px", phase.first, phase.cut.crop_px // phase.cut.shrink)
+
+    def _step(self, batch: Batch, rate: float) -> float:
+        state, config = self.state, self.config
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = state.model.train()(batch.images)
+        loss = torch.stack([weight * term(logits.float(), batch.allowed) for term, weight in self.losses]).sum()
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise ModelError(
+                f"step {state.step}: the loss is {value}: lower optimizer.lr (now {config.optimizer.lr}) or look at "
+                f"the crops of this step: {'; '.join(batch.places)}"
+            )
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
+        state.optimizer.step()
+        state.averaged += 1
+        average(state.average, state.model, min(config.average, state.averaged / (state.averaged + 10)))
+        return value
 
 
-def _fresh(config: TrainConfig) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # the caller's own stream stays where it is
-        torch.manual_seed(integer_seed(config.seed, "weights"))
-        model: nn.Module = registry.build("backbones", config.backbone)
-    return model
+class _Clock:
+    """How long has it taken, and which share of it did the network wait for crops?"""
+
+    def __init__(self, before: float) -> None:
+        self.started, self.waited = time.monotonic() - before, 0.0
+        self.before = before
+
+    def waiting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass batches on and measure the time until each comes."""
+        while True:
+            asked = time.monotonic()
+            batch = next(batches, None)
+            self.waited += time.monotonic() - asked
+            if batch is None:
+                return
+            yield batch
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def data_share(self) -> float:
+        return round(self.waited / max(1e-9, self.seconds - self.before), 4)
 
 
-def _step(
-    model: nn.Module,
-    batch: Batch,
-    losses: Sequence[tuple[Loss, float]],
-    optimizer: torch.optim.Optimizer,
-    rate: float,
-    config: TrainConfig,
-) -> float:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
-        logits = model(batch[0])
-    logits = logits.float()
-    loss = torch.stack([weight * term(logits, batch[1]) for term, weight in losses]).sum()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip_norm)
-    optimizer.step()
-    return float(loss.detach())
+@torch.no_grad()
+def average(mean: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move `mean` towards the weights of `model`: mean x decay + weights x (1 - decay); integers are copied.
+
+    Source: Polyak averaging; with decay k / (k + 10) at the k-th call the first weights are soon forgotten.
+    """
+    for kept, value in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(value, 1 - decay)
+        else:
+            kept.copy_(value)
+
+
+def _begun(config: TrainConfig, crops: Crops, device: torch.device) -> State:
+    model = fresh(config)
+    if config.init is not None:
+        start_from(model, config.init, crops.batch(0, phases(config)[0].cut).images)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = torch.optim.swa_utils.AveragedModel(model).module.eval()
+    return State(model, mean, _optimizer(model, config))
 
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -135,40 +208,15 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.optimizer.lr)
 
 
-def _rate(config: TrainConfig, step: int) -> float:
-    """Learning rate of a step: linear warm-up, then half a cosine to zero."""
-    warmup = min(config.optimizer.warmup_steps, config.steps)
-    if step <= warmup:
-        return config.optimizer.lr * step / warmup
-    share = (step - warmup) / max(1, config.steps - warmup)
-    return float(config.optimizer.lr * 0.5 * (1 + np.cos(np.pi * share)))
-
-
-def _load_all(
-    entries: Sequence[SyntheticData | FolderData], config: TrainConfig, progress: Progress
-) -> list[list[LabelledScene]]:
+def _scenes(config: TrainConfig, progress: Progress) -> list[list[LabelledScene]]:
     groups: list[list[LabelledScene]] = []
-    for i, entry in enumerate(entries):
+    for i, entry in enumerate(config.data):
         groups.append(list(load_scenes(entry, config.bands, integer_seed(config.seed, "data", i))))
-        progress("load", i + 1, len(entries))
+        progress("load", i + 1, len(config.data))
+    for name in unseen_classes([scene for group in groups for scene in group]):
+        log.warning("no training scene shows %s for certain: the network cannot learn it", name)
     return groups
 
 
-def _held_out_batches(config: TrainConfig) -> Mapping[str, list[Batch]]:
-    """Draw the crops on which every evaluation is made, the same ones each time."""
-    out: dict[str, list[Batch]] = {}
-    for i, entry in enumerate(config.held_out):
-        rng = rng_for(config.seed, "held out", i)
-        scenes = list(load_scenes(entry, config.bands, integer_seed(config.seed, "held out data", i)))
-        crops = [
-            draw_crop(scenes[k % len(scenes)], config.crop_px, rng) for k in range(_HELD_OUT_BATCHES * config.batch)
-        ]
-        name = entry.kind if isinstance(entry, SyntheticData) else entry.path.name
-        name = f"{name}_{i}" if name in out else name
-        out[name] = [_stacked(crops[k : k + config.batch]) for k in range(0, len(crops), config.batch)]
-    return out
-
-
-def _stacked(crops: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]]) -> Batch:
-    images = torch.from_numpy(np.stack([image for image, _ in crops]))
-    return images, torch.from_numpy(np.stack([allowed for _, allowed in crops]))
+def _told(row: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "step")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hedgerow.records import BORDER, FIELD
+from hedgerow.training.batches import Batch
 
 _TOLERANCE_PX = 2
 
@@ -16,19 +17,24 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @torch.inference_mode()
 def judge(
-    model: nn.Module, held_out: Mapping[str, Sequence[tuple[Tensor, Tensor]]], losses: Sequence[tuple[Loss, float]]
+    model: nn.Module, held_out: Mapping[str, Sequence[Batch]], losses: Sequence[tuple[Loss, float]]
 ) -> dict[str, float]:
-    """Return, for each held-out set, the loss, the IoU of `field` and the F-measure of `border` (2 px)."""
+    """Return for each held-out set the loss, the IoU of `field` and the F1 of `border` (2 px), and the mean of the F1s.
+
+    The mean is `border_f1`; it is missing where nothing is held out.
+    """
     model.eval()
     out: dict[str, float] = {}
     for name, batches in held_out.items():
-        logits = [model(images) for images, _ in batches]
-        allowed = [sets for _, sets in batches]
+        logits = [model(batch.images).float() for batch in batches]
+        allowed = [batch.allowed for batch in batches]
         total = sum(float(w * term(x, y)) for x, y in zip(logits, allowed, strict=True) for term, w in losses)
         out[f"{name}_loss"] = total / len(batches)
         guess, truth = torch.cat(logits), torch.cat(allowed)
         out[f"{name}_field_iou"] = _field_iou(guess, truth)
         out[f"{name}_border_f1"] = _border_f1(guess, truth)
+    if held_out:
+        out["border_f1"] = sum(out[f"{name}_border_f1"] for name in held_out) / len(held_out)
     return out
 
 

@@ -2,11 +2,30 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from hedgerow.config import Settings, TruthRule
+from hedgerow.records import CLASSES
+from hedgerow.registry import unknown
+
+
+def _rising(span: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < span[0] <= span[1]:
+        raise ValueError(f"{span}: give the smallest and the largest, both above 0")
+    return span
+
+
+def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in CLASSES:
+            raise ValueError(unknown("class", name, CLASSES))
+    return names
+
+
+Span = Annotated[tuple[float, float], AfterValidator(_rising)]
+Names = Annotated[tuple[str, ...], AfterValidator(_classes)]
 
 
 class SyntheticData(Settings):
@@ -16,9 +35,16 @@ class SyntheticData(Settings):
     weight: float = Field(1.0, ge=0)
     scenes: int = Field(64, ge=1)
     scene_px: int = Field(512, ge=64)
-    gsd_m: tuple[float, float] = (0.1, 10.0)
-    """Scenes are spread evenly over the logarithm of this range."""
-    unlabelled: tuple[str, ...] = ("other",)
+    gsd_m: Span = (0.1, 10.0)
+    """Metres per pixel, within 0.05 to 10: scenes are spread evenly over the logarithm of this range."""
+    unlabelled: Names = ("other",)
+
+    @field_validator("gsd_m")
+    @classmethod
+    def _can_be_made(cls, gsd_m: Span) -> Span:
+        if gsd_m[0] < 0.05 or gsd_m[1] > 10:
+            raise ValueError(f"{gsd_m} reaches beyond what scenes are made for, 0.05 to 10 m")
+        return gsd_m
 
 
 class FolderData(Settings):
@@ -36,9 +62,9 @@ class FolderData(Settings):
     stored_bands: tuple[str, ...] | None = None
     truth: str = "auto"
     truth_rule: TruthRule = TruthRule()
-    unlabelled: tuple[str, ...] = ("other", "forest", "border")
+    unlabelled: Names = ("other", "forest", "border")
     """What a pixel outside the drawn polygons may be: with only fields drawn, anything but field."""
-    zoom: tuple[float, float] = (1.0, 1.0)
+    zoom: Span = (1.0, 1.0)
     """Network pixels per stored pixel, drawn from this range: 0.5 looks at half the resolution."""
 
 
@@ -49,6 +75,38 @@ class Optimizer(Settings):
     weight_decay: float = Field(0.05, ge=0)
     warmup_steps: int = Field(200, ge=0)
     clip_norm: float = Field(1.0, gt=0)
+
+
+class Curriculum(Settings):
+    """Coarse first, fine last: most steps on shrunk crops, the rest at full resolution with noise patches.
+
+    Source: FastDINOv2 (arXiv 2507.03779), there for self-supervised training: low frequencies first, then Gaussian
+    noise patching. At the switch the optimiser starts afresh with a warm-up.
+    """
+
+    share: float = Field(0.75, ge=0, lt=1)
+    """Share of the steps that see shrunk crops; the switch comes after round(share x steps) of them."""
+    shrink: int = Field(2, ge=2, le=4)
+    """How many times fewer pixels a shrunk crop has on a side (bicubic)."""
+    fine_lr: float = Field(0.5, gt=0)
+    """Highest learning rate after the switch, as a share of the optimiser's."""
+    noise_std: float = Field(0.1, ge=0)
+    """After the switch: largest standard deviation of the noise patch, one per image, in units of the [0, 1] range."""
+
+
+class Augment(Settings):
+    """How much a crop is changed before the network sees it; 0 leaves it as it is."""
+
+    light: float = Field(1.0, ge=0, le=3)
+    """Strength of gain, offset, gamma and colour balance; 1 suits imagery of other days and sensors."""
+    grey: float = Field(0.15, ge=0, le=1)
+    """Chance of a crop that loses part of its colour."""
+    haze: float = Field(0.15, ge=0, le=1)
+    """Chance of haze: an even veil, thicker to one side."""
+    blur: float = Field(0.3, ge=0, le=1)
+    """Chance of a Gaussian blur of 0.3 to 1.2 px."""
+    noise: float = Field(0.4, ge=0, le=1)
+    """Chance of Gaussian noise, 0.005 to 0.03 of the range."""
 
 
 class WeightedLoss(Settings):
@@ -68,13 +126,24 @@ class TrainConfig(Settings):
     held_out: tuple[SyntheticData | FolderData, ...] = ()
     losses: tuple[WeightedLoss, ...] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
+    curriculum: Curriculum | None = None
+    augment: Augment = Augment()
+    init: str | None = None
+    """Model whose weights the training starts from: a shipped name or a model folder; None: random weights."""
     steps: int = Field(ge=1)
     batch: int = Field(8, ge=1)
     crop_px: int = Field(256, ge=32, multiple_of=16)
+    border_share: float = Field(0.5, ge=0, le=1)
+    """Share of the crops that are laid round a point of a border, the others lie anywhere: borders are rare."""
     evaluate_every: int = Field(500, ge=1)
+    """Steps between two looks at the held-out crops, each of which also saves the state to resume from."""
     average: float = Field(0.999, ge=0, lt=1)
     """Decay of the running mean of the weights that is kept (0: the last weights)."""
     seed: int = 0
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    readers: int = Field(1, ge=0)
+    """Threads that make crops while the network works; 0: none. The result does not depend on it."""
     threads: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the forward pass; weights, losses and steps stay in FP32."""

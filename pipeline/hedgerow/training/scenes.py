@@ -1,7 +1,7 @@
 """What does the network learn from? Scenes in memory: scaled pixels, and the polygons that are known of them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
@@ -16,6 +16,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from hedgerow import registry
 from hedgerow.errors import SourceError
+from hedgerow.geo.metres import ground_sampling_distance_m
 from hedgerow.geo.windows import Window
 from hedgerow.randomness import integer_seed, rng_for
 from hedgerow.records import BORDER, CLASSES
@@ -38,6 +39,8 @@ class LabelledScene:
     """(bands, height, width) in [0, 1]."""
     valid: NDArray[np.bool_]
     transform: Affine
+    gsd_m: float
+    """Metres per stored pixel: the geometric mean of both axes at the centre."""
     polygons: NDArray[np.object_]
     classes: NDArray[np.uint8]
     unlabelled: int
@@ -49,6 +52,15 @@ class LabelledScene:
         """Where the truth can be trusted: not within 2 network px of nodata or frame, where it just ends."""
         strip = math.ceil(_STRIP_PX / self.zoom[0])
         return np.asarray(minimum_filter(self.valid, 2 * strip + 1, mode="constant", cval=0))
+
+    @cached_property
+    def border_points(self) -> NDArray[np.int32]:
+        """Known pixels on a border, (n, 2) row and column: where crops are laid that must show one."""
+        if not len(self.polygons):
+            return np.zeros((0, 2), np.int32)
+        shape = (self.valid.shape[0], self.valid.shape[1])
+        lines = rasterio.features.rasterize(shapely.boundary(self.polygons), out_shape=shape, transform=self.transform)
+        return np.argwhere((lines > 0) & self.known).astype(np.int32)
 
     def targets(self, transform: Affine, shape: tuple[int, int]) -> NDArray[np.uint8]:
         """Burn the sets of possible classes onto a grid: polygons, then their borders, 3 px wide."""
@@ -65,6 +77,15 @@ class LabelledScene:
         )
         near = maximum_filter(lines, 3)[1:-1, 1:-1] > 0
         return np.where(near, np.uint8(1 << BORDER), sets)
+
+
+def unseen_classes(scenes: Iterable[LabelledScene]) -> tuple[str, ...]:
+    """Return the names of the classes that no pixel of any scene has for certain."""
+    seen = 0
+    for scene in scenes:
+        seen |= sum({1 << int(c) for c in np.unique(scene.classes)}) | (1 << BORDER if len(scene.polygons) else 0)
+        seen |= scene.unlabelled if scene.unlabelled.bit_count() == 1 else 0
+    return tuple(name for c, name in enumerate(CLASSES) if not seen & 1 << c)
 
 
 def load_scenes(data: SyntheticData | FolderData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:
@@ -98,6 +119,7 @@ def _synthetic(data: SyntheticData, bands: tuple[str, ...], seed: int) -> Iterat
             image=scaling.apply(patch)[order],
             valid=patch.valid,
             transform=scene.geobox.transform,
+            gsd_m=gsd_m,
             polygons=np.asarray(scene.truth.geometry.values, dtype=object),
             classes=np.asarray([CLASSES.index(c) for c in scene.truth["class"]], np.uint8),
             unlabelled=_bits(data.unlabelled),
@@ -126,6 +148,7 @@ def _from_folder(data: FolderData, bands: tuple[str, ...], seed: int) -> Iterato
             image=scaling.apply(patch),
             valid=patch.valid,
             transform=source.geobox.transform @ Affine.translation(0, window.y0),
+            gsd_m=ground_sampling_distance_m(source.geobox),
             polygons=truth.geometries,
             classes=truth.classes,
             unlabelled=_bits(data.unlabelled),
