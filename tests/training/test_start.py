@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
+from safetensors.torch import save_file
 from torch import nn
 
 from hedgerow.config import configs_folder, load_yaml
@@ -60,3 +62,26 @@ def test_a_model_of_another_size_is_refused(finished: Path) -> None:
     model = fresh(settings(backbone={"kind": "vit", "width": 64, "depth": 1, "heads": 2}))
     with pytest.raises(ModelError, match="do not fit"):
         start_from(model, str(finished), torch.rand(1, 3, 32, 32))
+
+
+def test_a_foreign_trunk_gives_settings_and_weights(tmp_path: Path) -> None:
+    """A trunk saved under our own names: width 32, one block, two heads; the stem and the decoder stay random."""
+    donor = fresh(settings(seed=5, backbone={"kind": "vit", "width": 32, "depth": 1, "heads": 2, "patch_px": 8}))
+    trunk = {
+        name: value
+        for name, value in donor.state_dict().items()
+        if name.split(".")[0] in ("blocks", "norm", "patch_embed")
+    }
+    save_file(trunk, tmp_path / "trunk.safetensors")
+    small = {"kind": "vit", "heads": 2, "stem": [8, 8, 16], "decoder": [16, 8, 8], "positions": "rope"}
+    model = fresh(settings(trunk=str(tmp_path / "trunk.safetensors"), backbone=small))
+    state = model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in trunk.items())
+    assert model(torch.rand(1, 3, 32, 48)).shape == (1, 4, 32, 48)
+
+
+def test_a_trunk_and_a_model_to_start_from_exclude_each_other() -> None:
+    with pytest.raises(ValidationError, match="leave one out"):
+        settings(trunk="a", init="b")
+    with pytest.raises(ValidationError, match="leave one out"):
+        settings(trunk="a", backbone={"kind": "unet"})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hedgerow.config import Settings, TruthRule
 from hedgerow.records import CLASSES
@@ -130,6 +130,9 @@ class TrainConfig(Settings):
     augment: Augment = Augment()
     init: str | None = None
     """Model whose weights the training starts from: a shipped name or a model folder; None: random weights."""
+    trunk: str | None = None
+    """Weights of a foreign vision transformer (a safetensors file, or a folder with one) for the trunk of `vit`, whose
+    settings are read off them; stem and decoder start at random."""
     steps: int = Field(ge=1)
     batch: int = Field(8, ge=1)
     crop_px: int = Field(256, ge=32, multiple_of=16)
@@ -149,3 +152,9 @@ class TrainConfig(Settings):
     """Arithmetic of the forward pass; weights, losses and steps stay in FP32."""
     card: Mapping[str, Any] = Field(default_factory=dict)
     """Free entries of the model card: licence, description, attribution."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "TrainConfig":
+        if self.trunk is not None and (self.init is not None or self.backbone.get("kind", "vit") != "vit"):
+            raise ValueError("`trunk` is for the backbone `vit` and goes without `init`: leave one out")
+        return self

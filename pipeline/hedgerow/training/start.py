@@ -1,5 +1,6 @@
 """Where does a training begin? At random weights, or at those of a finished model, whatever was folded away in it."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,33 +11,47 @@ from hedgerow import registry
 from hedgerow.backbones._pixels import ConvUnit
 from hedgerow.errors import ConfigError
 from hedgerow.models.store import fit_weights, load, locate, weights_file
+from hedgerow.models.trunks import load_trunk, trunk_settings
 from hedgerow.randomness import integer_seed
 from hedgerow.training.plan import TrainConfig
 
+log = logging.getLogger(__name__)
+
 
 def fresh(config: TrainConfig) -> nn.Module:
-    """Return the network with random weights, in eval mode; the caller's own random stream stays where it is."""
+    """Return the network before its first step, in eval mode: random weights, and a foreign trunk if one is told.
+
+    The caller's own random stream stays where it is.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, "weights"))
         model: nn.Module = registry.build("backbones", backbone_of(config))
+    if config.trunk is not None:
+        for note in load_trunk(model, config.trunk).notes:
+            log.info("%s: %s", config.trunk, note)
     return model.eval()
 
 
 def backbone_of(config: TrainConfig) -> dict[str, Any]:
-    """Return the backbone's settings, which learn how many bands there are.
+    """Return the backbone's settings, completed by what weights of a trunk tell and by the number of bands.
 
     Raises:
-        ConfigError: they say otherwise.
+        ConfigError: they say another number of bands.
+        ModelError: the trunk's weights cannot be used.
     """
-    count = len(config.bands)
-    if not hasattr(registry.configure("backbones", config.backbone), "bands"):
-        return dict(config.backbone)
-    told = config.backbone.get("bands", count)
+    count, backbone = len(config.bands), dict(config.backbone)
+    if config.trunk is not None:
+        found = trunk_settings(config.trunk, **{key: value for key, value in backbone.items() if key != "kind"})
+        log.info("%s: guessed %s", config.trunk, ", ".join(found.guessed) or "nothing")
+        backbone = dict(found.backbone)
+    if not hasattr(registry.configure("backbones", backbone), "bands"):
+        return backbone
+    told = backbone.get("bands", count)
     if told != count:
         raise ConfigError(
             f"backbone.bands is {told}, but there are {count} bands ({', '.join(config.bands)}): leave it out"
         )
-    return {**config.backbone, "bands": count}
+    return {**backbone, "bands": count}
 
 
 def start_from(model: nn.Module, init: str, images: Tensor) -> None:
