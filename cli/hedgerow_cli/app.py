@@ -199,7 +199,8 @@ def trace(
     KIND:
     labels       every 4-connected area of one value is a field, nodata is none
     classes      0 other, 1 field, 2 forest, 3 border; border pixels go to
-                 the nearest region
+                 the nearest region; other codes as
+                 classes=other,field,border (of 0, 1, 2)
     probability  bytes, or floats from 0 to 1: other, field, forest, border,
                  or field alone
 

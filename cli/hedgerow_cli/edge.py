@@ -31,7 +31,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except HedgerowError as error:
             leave(KNOWN_ERROR, f"error: {error}")
         except KeyboardInterrupt:
-            leave(INTERRUPTED, "interrupted; run it again with --resume to go on, or --overwrite to begin anew")
+            again = "; run it again with --resume to go on, or --overwrite to begin anew" if "resume" in kwargs else ""
+            leave(INTERRUPTED, f"interrupted{again}")
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except BrokenPipeError:  # the reader has seen enough, as `head` does

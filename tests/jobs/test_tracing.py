@@ -112,6 +112,32 @@ def test_classes_are_kept_and_border_pixels_go_to_the_nearest_region(tmp_path: P
     assert sorted(borders.class_pair) == ["field|forest", "field|other", "forest|other"]
 
 
+def test_the_codes_of_classes_may_be_said(tmp_path: Path) -> None:
+    """As masks of fields and boundaries have them: 0 background, 1 field, 2 boundary."""
+    codes = np.array([[0] * 2 + [1] * 4 + [2] * 2 + [1] * 4] * 6, np.uint8)
+    path = raster(tmp_path / "mask.tif", codes)
+    trace_file(path, tmp_path / "map.gpkg", kind="classes=other,field,border")
+    fields = geopandas.read_file(tmp_path / "map.gpkg", layer="fields")
+    assert fields["class"].tolist() == ["field", "field"]
+    assert fields.area.tolist() == [4.0 * 5 * 6, 4.0 * 5 * 6]
+    with pytest.raises(SourceError, match=r"2 stands for no class \(0 other, 1 field\)"):
+        trace_file(path, tmp_path / "two.gpkg", kind="classes=other,field")
+    with pytest.raises(ConfigError, match="did you mean 'forest'"):
+        trace_file(path, tmp_path / "two.gpkg", kind="classes=other,forrest")
+    with pytest.raises(ConfigError, match="labels=a"):
+        trace_file(path, tmp_path / "two.gpkg", kind="labels=a")
+
+
+def test_areas_of_a_few_pixels_are_told_to_look_like_imagery(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4000, (40, 40)).astype(np.uint16)
+    trace_file(raster(tmp_path / "b4.tif", pixels), tmp_path / "a.gpkg")
+    assert "is this imagery?" in caplog.text
+    caplog.clear()
+    blocks = np.kron(np.arange(1, 101).reshape(10, 10), np.ones((4, 4), int)).astype(np.uint16)
+    trace_file(raster(tmp_path / "fields.tif", blocks), tmp_path / "b.gpkg")
+    assert "imagery" not in caplog.text
+
+
 @pytest.mark.parametrize(("scheduler", "tile_px"), [("sync", 3), ("threads", 7), ("processes", 9)])
 def test_tiles_schedulers_and_workers_do_not_show_in_the_file(tmp_path: Path, tile_px: int, scheduler: str) -> None:
     labels = np.random.default_rng(3).integers(0, 4, (20, 33)).astype(np.int32)

@@ -21,13 +21,14 @@ from hedgerow.geo.windows import grid
 from hedgerow.graph import Graph
 from hedgerow.jobs.exporting import refuse_existing
 from hedgerow.records import FieldMap
-from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
+from hedgerow.sources._traceable import Classes, Labels, Probabilities, header, kind_and_codes, kind_of, reader
 from hedgerow.stages.label import label_raster, label_scene
 from hedgerow.stages.shape import Shape, refuse_wrong_sizes
 from hedgerow.stages.trace import TILE_PX, TracedScene, trace_labels, trace_scene
 from hedgerow.writers._layers import COLUMNS
 
 _log = logging.getLogger(__name__)
+_SPECKLE_PX = 4
 _DEFAULT_TRACER = {"labels": "arcs", "classes": "components", "probability": "watershed"}
 
 
@@ -126,7 +127,8 @@ def trace_file(
     Args:
         raster: labels, classes or probabilities.
         out: vector file.
-        kind: labels, classes or probability; None: from the HEDGEROW tag, else integers are labels.
+        kind: labels, classes, probability, or classes=other,field,border where the codes 0, 1, 2 mean that; None:
+            from the HEDGEROW tag, else integers are labels.
         tile_px: side of the tiles that are traced at a time; the map does not depend on it.
         rules: what becomes of small and ragged things.
         tracer: how pixels become regions; 'arcs', the default, takes labels as they are, gives border pixels of
@@ -149,6 +151,7 @@ def trace_file(
     found = open_raster(raster, kind, tracer)
     with work_folder(out.parent) as work, Graph(scheduler, workers) as graph:
         regions = found.regions(work, ticking(graph, progress, "label", found.geobox, BLOCK_PX))
+        _tell_speckle(found, regions.count)
         scene = found.scene(
             regions, rules, tile_px=tile_px, each=ticking(graph, progress, "trace", found.geobox, tile_px)
         )
@@ -160,6 +163,16 @@ def trace_file(
     return TracedFile(tuple(files), dict(scene.summary))
 
 
+def _tell_speckle(found: Raster, count: int) -> None:
+    """Warn of regions so small that the raster can hardly be labels; what was asked for is done all the same."""
+    rows, cols = found.pixels.shape
+    if isinstance(found.pixels, Labels) and count * _SPECKLE_PX > rows * cols > _SPECKLE_PX * 100:
+        _log.warning(
+            "%s: %d areas of %.1f px on average: is this imagery? Labels have one value per field",
+            found.pixels.path, count, rows * cols / count,
+        )  # fmt: skip
+
+
 def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -> Raster:
     """Look at the header of a raster and say how it will be traced.
 
@@ -167,13 +180,12 @@ def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -
         ConfigError: an unknown kind, tracer or setting of it, or one that does not go with the other.
         SourceError: the raster cannot be read as what it is said to be.
     """
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(registry.unknown("kind of raster", kind, KINDS))
+    told, codes = kind_and_codes("classes" if kind is None else kind)
     settings = {"kind": tracer} if isinstance(tracer, str) else dict(tracer)
     name = str(settings.get("kind", "arcs"))
     registry.module_of("tracers", name)
     found = header(path)
-    kind = kind or kind_of(found)
+    kind = kind_of(found) if kind is None else told
     if kind == "labels" and name != "arcs":
         raise ConfigError(
             f"{path}: labels are taken as they are; --tracer {name} is for probabilities and classes: "
@@ -181,7 +193,7 @@ def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -
         )
     settings["kind"] = _DEFAULT_TRACER[kind] if name == "arcs" else name
     registry.configure("tracers", settings)
-    return Raster(reader(found, kind), settings)
+    return Raster(reader(found, kind, codes), settings)
 
 
 def ticking(graph: Graph, progress: Progress, stage: str, geobox: GeoBox, size_px: int) -> Each:
@@ -213,7 +225,8 @@ def work_folder(beside: Path | None = None) -> Iterator[Path]:
             beside.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=".trace-", suffix=".part", dir=beside, ignore_cleanup_errors=True)
     except OSError as error:
-        raise ConfigError(f"{beside}: cannot be written to: {error.strerror or error}. Choose another place") from error
+        why = "is a file, no folder" if beside and beside.is_file() else error.strerror or error
+        raise ConfigError(f"{beside}: cannot be written to: {why}. Choose another place") from error
     with folder as name:
         yield Path(name)
 

@@ -16,9 +16,10 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from hedgerow.errors import SourceError
+from hedgerow.errors import ConfigError, SourceError
 from hedgerow.geo.windows import Window
 from hedgerow.records import CLASSES, FIELD, OTHER
+from hedgerow.registry import unknown
 from hedgerow.sources.geotiff import _GDAL_OPTIONS, _open_in_thread
 
 KINDS = ("labels", "classes", "probability")
@@ -108,6 +109,9 @@ class Labels(_Raster):
 class Classes(_Raster):
     """A class raster, as certain probabilities (classes, height, width) uint8: 255 for the pixel's class."""
 
+    class_of_code: tuple[int, ...] = tuple(range(len(CLASSES)))
+    """Class of the codes 0, 1, 2, ..."""
+
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return the classes of a window that lies inside.
 
@@ -115,11 +119,18 @@ class Classes(_Raster):
             SourceError: a valid pixel has a code that stands for no class.
         """
         pixels: NDArray[Any] = _pixels(self.path, window)[0]
-        unknown = pixels[~np.isin(pixels, np.arange(len(CLASSES))) & self.valid.read(window)]
-        if unknown.size:
-            found = ", ".join(map(str, np.unique(unknown)[:5]))
-            raise SourceError(f"{self.path}: {found} stands for no class ({_CODES}): recode it, or pass --as labels")
-        return np.where(pixels == np.arange(len(CLASSES))[:, None, None], np.uint8(255), np.uint8(0))
+        strange = pixels[~np.isin(pixels, np.arange(len(self.class_of_code))) & self.valid.read(window)]
+        if strange.size:
+            found = ", ".join(map(str, np.unique(strange)[:5]))
+            codes = ", ".join(f"{code} {CLASSES[c]}" for code, c in enumerate(self.class_of_code))
+            raise SourceError(
+                f"{self.path}: {found} stands for no class ({codes}): say what the codes are with --as "
+                "classes=other,field,border (of 0, 1, 2), or pass --as labels"
+            )
+        certain = np.zeros((len(CLASSES), *pixels.shape), np.uint8)
+        for code, c in enumerate(self.class_of_code):
+            certain[c][pixels == code] = 255
+        return certain
 
 
 @dataclass(frozen=True)
@@ -200,8 +211,24 @@ def kind_of(found: Header) -> str:
     return "labels"
 
 
-def reader(found: Header, kind: str) -> Labels | Classes | Probabilities:
-    """Return the reader of a raster of this kind.
+def kind_and_codes(kind: str) -> tuple[str, tuple[int, ...]]:
+    """Return the kind that `labels`, `classes`, `probability` or `classes=other,field` is, and the class of each code.
+
+    Raises:
+        ConfigError: there is no such kind or class.
+    """
+    name, equals, told = kind.partition("=")
+    if name not in KINDS or (equals and name != "classes"):
+        raise ConfigError(unknown("kind of raster", kind, KINDS))
+    names = tuple(word.strip() for word in told.split(",")) if equals else CLASSES
+    for word in names:
+        if word not in CLASSES:
+            raise ConfigError(unknown(f"class in --as {kind}", word, CLASSES))
+    return name, tuple(map(CLASSES.index, names))
+
+
+def reader(found: Header, kind: str, class_of_code: tuple[int, ...]) -> Labels | Classes | Probabilities:
+    """Return the reader of a raster of this kind; the codes are of classes only.
 
     Raises:
         SourceError: its bands cannot be what they are said to be.
@@ -213,7 +240,7 @@ def reader(found: Header, kind: str) -> Labels | Classes | Probabilities:
         raise SourceError(
             f"{found.path}: {found.count} band(s) of {found.dtype}, and {kind} are one band of integers: {_KIND_HELP}"
         )
-    return Labels(found.path, found.geobox) if kind == "labels" else Classes(found.path, found.geobox)
+    return Labels(found.path, found.geobox) if kind == "labels" else Classes(found.path, found.geobox, class_of_code)
 
 
 def _check_probabilities(found: Header) -> None:
