@@ -226,7 +226,7 @@ def trace(
     with Bars(quiet=quiet) as bars:
         made = trace_file(raster, out, layer=layer, overwrite=overwrite, progress=bars, **common) if out else None
         seams = check(raster, progress=bars, **common) if check_seams else None
-    show_traced(made, seams, as_json=as_json)
+    show_traced(made, seams, as_json=as_json, quiet=quiet)
     if seams is not None and seams.differences:
         leave(KNOWN_ERROR, f"{raster}: {seams}")
 

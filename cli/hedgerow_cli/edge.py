@@ -82,14 +82,20 @@ def show_files(files: Sequence[object], *, as_json: bool) -> None:
         typer.echo("\n".join(map(str, files)))
 
 
-def show_traced(made: Any, seams: Any, *, as_json: bool) -> None:
-    """Write what a tracing made and what its check found to stdout; either may be None."""
+def show_traced(made: Any, seams: Any, *, as_json: bool, quiet: bool) -> None:
+    """Write what a tracing made and what its check found to stdout, a summary to stderr; either may be None."""
     if as_json:
         files = {"files": list(map(str, made.files)), **made.summary} if made else {}
         show_json(files | ({"seams": seams.as_row()} if seams else {}))
         return
     if made:
         show_files(made.files, as_json=False)
+    if made and not quiet:
+        counts = made.summary
+        tell(
+            f"{counts['fields']} fields, {counts['borders']} borders; gaps {counts['gap_m2']:g} m2, "
+            f"overlaps {counts['overlap_m2']:g} m2"
+        )
     if seams:
         typer.echo(str(seams))
         for one in seams.differences[:_MOST_LINES]:
