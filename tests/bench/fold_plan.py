@@ -29,13 +29,13 @@ class Fold:
             raise ValueError(f"{self}: a tile is both seen and unseen, or none is left to train on")
 
 
-def split(names: Sequence[str], folds: int, *, inner: int = 1) -> tuple[Fold, ...]:
+def split(names: Sequence[str], folds: int, *, inner: int = 0) -> tuple[Fold, ...]:
     """Return folds whose unseen tiles partition the names: every `folds`-th in sorted order, so north and south mix.
 
     Args:
         names: of all tiles.
         folds: how many, at least 2.
-        inner: how many of the next fold's tiles choose the checkpoint and are not trained on.
+        inner: how many of the next fold's tiles help to choose the checkpoint and are not trained on.
     """
     ordered = sorted(names)
     if not 2 <= folds <= len(ordered):
@@ -50,7 +50,7 @@ def split(names: Sequence[str], folds: int, *, inner: int = 1) -> tuple[Fold, ..
 def fold_config(base: Mapping[str, Any], fold: Fold, *, model: str, init: Path | None = None) -> dict[str, Any]:
     """Return the settings of one fold's training.
 
-    The fold's unseen tiles are excluded, those of `inner` stand in for all held-out real data, and the Danish scene is
+    The fold's unseen tiles are excluded, those of `inner` are the only real ones held out, and the Danish scene is
     nowhere in it.
 
     Args:
@@ -62,8 +62,11 @@ def fold_config(base: Mapping[str, Any], fold: Fold, *, model: str, init: Path |
     config = dict(base) | {
         "name": f"{model}-fold{fold.number}",
         "data": _entries(base["data"], {"exclude": sorted({*fold.unseen, *fold.inner})}),
-        "held_out": _entries(base["held_out"], {"include": list(fold.inner), "exclude": []} if fold.inner else None),
+        "held_out": _entries(base.get("held_out", ()), None),
     }
+    if fold.inner:
+        chosen = _entries([one for one in base["data"] if _place(one) == AERIAL], {"include": list(fold.inner)})
+        config["held_out"] += [{key: value for key, value in one.items() if key != "weight"} for one in chosen]
     config.pop("init", None)
     if model == "unet":
         config["backbone"] = {"kind": "unet"}
@@ -105,12 +108,16 @@ def _entries(entries: Sequence[Mapping[str, Any]], aerial: Mapping[str, Any] | N
     """Return data entries without Denmark, with other tiles of the aerial set (None: without it)."""
     found = []
     for entry in entries:
-        place = Path(entry.get("path", "")).name
+        place = _place(entry)
         if place == DENMARK or (place == AERIAL and aerial is None):
             continue
         here = {key: str((ROOT / entry[key]).resolve()) for key in ("path", "truth") if _is_place(entry.get(key))}
         found.append({**entry, **here, **(aerial or {} if place == AERIAL else {})})
     return found
+
+
+def _place(entry: Mapping[str, Any]) -> str:
+    return Path(entry.get("path", "")).name
 
 
 def _is_place(value: object) -> bool:

@@ -1,8 +1,13 @@
 """Does the shipped model's recipe hold on scenes that it never saw, and is it better than simpler ways?
 
-    python tests/bench/folds.py -o FOLDER --folds 2 --init PRETRAINED      everything, stage after stage
-    python tests/bench/folds.py prepare train -o FOLDER ...                some of it; nothing is done twice
-    python tests/bench/folds.py score table -o FOLDER --methods classical  without any training
+    python tests/bench/folds.py -o FOLDER --init PRETRAINED --unet-init PRETRAINED_UNET   everything, stage by stage
+    python tests/bench/folds.py prepare train -o FOLDER ...                  some of it; nothing is done twice
+    python tests/bench/folds.py score table -o FOLDER --methods classical    without any training
+
+What the trainings start from has seen synthetic scenes alone, and is made by
+
+    hedgerow train pretrain -o PRETRAINED
+    hedgerow train pretrain -o PRETRAINED_UNET --set 'backbone={kind: unet}'
 
 Ten aerial tiles in folds, and a Danish scene that no fold trains on. Rows of the table: Canny + watershed tuned on the
 same folds, a plain U-Net of the same size with the same data and steps, and `hedgerow-tiny`. `prepare` writes a
@@ -50,6 +55,8 @@ def main(arguments: Sequence[str]) -> None:
 def prepare(asked: argparse.Namespace, folds: Sequence[Fold]) -> None:
     """Write the settings of every training."""
     starts = {"hedgerow-tiny": asked.init, "unet": asked.unet_init}
+    for model in (name for name, start in starts.items() if start is None and name in asked.methods):
+        _say(f"{model} starts from random weights: give --init and --unet-init where the recipe starts from a model")
     for path in write_configs(asked.config, folds, asked.out, unet_folds=asked.unet_folds, starts=starts):
         _say(f"{path} written")
 
@@ -149,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--init", type=Path, help="model that every fold starts from; it must have seen none of the scenes")
     add("--unet-init", type=Path, help="the same for the U-Net")
     add("--unet-folds", type=int, default=1, help="in how many folds the U-Net is trained (default 1)")
-    add("--inner", type=int, default=1, help="training tiles that only choose the checkpoint (default 1; 0: the last)")
+    add("--inner", type=int, default=0, help="training tiles kept back to help choose the checkpoint (default 0)")
     add("--steps", type=int, help="steps of every training, instead of the config's")
     add("--threads", type=int, help="threads of the network")
     add("--set", action="append", default=[], metavar="A.B=C", help="change any setting of the trainings")
