@@ -147,7 +147,8 @@ def score(
     KIND, of rasters of one band:
     probability  floats from 0 to 1, or bytes
     mask         of borders: 0 and one other value
-    classes      0 other, 1 field, 2 forest, 3 border
+    classes      0 other, 1 field, 2 forest, 3 border; other codes as
+                 classes=other,field,border (of 0, 1, 2)
     labels       every area of one value is a field; 0 is background
     auto         floats: probability; integers of more than 8 bits: labels;
                  bytes of 0 and 1, or 0 and one above 3: mask; up to 3: classes;

@@ -56,6 +56,18 @@ def test_border_pixels_of_a_class_raster_go_to_the_regions_beside_them(tmp_path:
     assert view.object_classes.tolist() == [FIELD, FOREST, FIELD]
 
 
+def test_codes_of_others_may_be_said(tmp_path: Path) -> None:
+    """0 background, 1 field, 2 boundary, as masks of fields and boundaries have them, is the same map as ours."""
+    ours = np.array([[0, 0, 1, 1, 3, 3, 1, 1, 0]] * 6, np.uint8)
+    theirs = np.where(ours == 3, 2, ours).astype(np.uint8)
+    one = view_of(raster(tmp_path / "ours.tif", ours), "classes")
+    two = view_of(raster(tmp_path / "theirs.tif", theirs), "classes=other,field,border")
+    np.testing.assert_array_equal(one.classes, two.classes)
+    assert len(two.objects) == 2
+    with pytest.raises(ScoreError, match="codes from 0 to 2; classes are 0 other, 1 field: say what"):
+        view_of(tmp_path / "theirs.tif", "classes=other,field")
+
+
 def test_fields_of_one_class_are_parted_by_their_border(tmp_path: Path) -> None:
     codes = np.ones((40, 40), np.uint8)
     codes[19:21], codes[:, 19:21] = 3, 3

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hedgerow.errors import ScoreError
 from hedgerow.jobs import mapfiles
 from hedgerow.jobs.mapfiles import RasterFile
-from hedgerow.records import BORDER, CLASSES
+from hedgerow.sources._codes import codes_told
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def checked(file: RasterFile, stored: Pixels, valid: NDArray[np.bool_]) -> tuple
     if stored.dtype.kind == "f":
         valid = _numbers(file.path, stored, valid)
     _tell_of_nodata(file, stored, valid)
-    plain = _PLAIN[file.kind](file.path, np.where(valid, stored, stored.dtype.type(0)), valid)
+    plain = _PLAIN[file.kind](file, np.where(valid, stored, stored.dtype.type(0)), valid)
     return np.where(valid, plain, plain.dtype.type(0)), valid
 
 
@@ -62,54 +62,62 @@ def _tell_of_nodata(file: RasterFile, stored: Pixels, valid: NDArray[np.bool_]) 
         )
 
 
-def _as_bytes(path: Path, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
+def _as_bytes(file: RasterFile, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
     """A probability: floats from 0 to 1, or whole numbers from 0 to 255."""
     low, high = _range(plain, valid)
     if plain.dtype.kind == "f":
         if low < 0 or high > 1:
-            raise ScoreError(f"{path}: values from {low:g} to {high:g}; a probability lies in [0, 1], or is a byte")
+            raise ScoreError(
+                f"{file.path}: values from {low:g} to {high:g}; a probability lies in [0, 1], or is a byte"
+            )
         return np.rint(plain.astype(np.float64) * _FULL).astype(np.uint8)
     if low < 0 or high > _FULL:
         raise ScoreError(
-            f"{path}: values from {low:g} to {high:g}; a probability in whole numbers lies in 0 to {_FULL}"
+            f"{file.path}: values from {low:g} to {high:g}; a probability in whole numbers lies in 0 to {_FULL}"
         )
     if high == 1:
-        log.warning("%s: holds 0 and 1 of %d: hardly a probability; say so if it is a mask", path, _FULL)
+        log.warning("%s: holds 0 and 1 of %d: hardly a probability; say so if it is a mask", file.path, _FULL)
     return plain.astype(np.uint8)
 
 
-def _as_mask(path: Path, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
+def _as_mask(file: RasterFile, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
     """A mask: 0 and one other value, whatever it is."""
     inside = np.unique(plain[0][valid & (plain[0] != 0)])
     if len(inside) > 1:
-        raise ScoreError(f"{path}: holds {inside[0]:g}, {inside[1]:g} and more; a mask holds 0 and one other value")
+        raise ScoreError(
+            f"{file.path}: holds {inside[0]:g}, {inside[1]:g} and more; a mask holds 0 and one other value"
+        )
     if len(inside) and plain.dtype.kind != "f" and inside[0] == 1:
-        log.warning("%s: a 0/1 mask is rendered as 0/255", path)
+        log.warning("%s: a 0/1 mask is rendered as 0/255", file.path)
     return np.where(plain != 0, np.uint8(_FULL), np.uint8(0))
 
 
-def _as_classes(path: Path, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
-    low, high = _range(_whole(path, plain, "class codes"), valid)
-    if low < 0 or high > BORDER:
-        names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASSES))
-        raise ScoreError(f"{path}: codes from {low:g} to {high:g}; classes are {names}")
-    return plain.astype(np.uint8)
+def _as_classes(file: RasterFile, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
+    low, high = _range(_whole(file, plain, "class codes"), valid)
+    if low < 0 or high >= len(file.class_of_code):
+        raise ScoreError(
+            f"{file.path}: codes from {low:g} to {high:g}; classes are {codes_told(file.class_of_code)}: say what the "
+            "codes are with --as classes=other,field,border (of 0, 1, 2)"
+        )
+    return np.asarray(file.class_of_code, np.uint8)[plain.astype(np.intp)]
 
 
-def _as_labels(path: Path, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
-    low, high = _range(_whole(path, plain, "labels"), valid)
+def _as_labels(file: RasterFile, plain: Pixels, valid: NDArray[np.bool_]) -> Pixels:
+    low, high = _range(_whole(file, plain, "labels"), valid)
     if low < -_LARGEST_LABEL or high > _LARGEST_LABEL:
-        raise ScoreError(f"{path}: labels from {low:.0f} to {high:.0f} do not fit 31 bits: number them anew from 1")
+        raise ScoreError(
+            f"{file.path}: labels from {low:.0f} to {high:.0f} do not fit 31 bits: number them anew from 1"
+        )
     return plain.astype(np.int32)
 
 
-def _as_written(_: Path, plain: Pixels, __: NDArray[np.bool_]) -> Pixels:
+def _as_written(_: RasterFile, plain: Pixels, __: NDArray[np.bool_]) -> Pixels:
     return plain
 
 
-def _whole(path: Path, plain: Pixels, what: str) -> Pixels:
+def _whole(file: RasterFile, plain: Pixels, what: str) -> Pixels:
     if plain.dtype.kind == "f" and (odd := plain[plain != np.rint(plain)]).size:
-        raise ScoreError(f"{path}: holds {odd[0]:g}; {what} are whole numbers")
+        raise ScoreError(f"{file.path}: holds {odd[0]:g}; {what} are whole numbers")
     return plain
 
 
@@ -118,7 +126,7 @@ def _range(plain: Pixels, valid: NDArray[np.bool_]) -> tuple[float, float]:
     return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
-_PLAIN: Mapping[str, Callable[[Path, Pixels, NDArray[np.bool_]], Pixels]] = {
+_PLAIN: Mapping[str, Callable[[RasterFile, Pixels, NDArray[np.bool_]], Pixels]] = {
     mapfiles.PROBABILITIES: _as_written,
     mapfiles.PROBABILITY: _as_bytes,
     mapfiles.MASK: _as_mask,

@@ -18,9 +18,9 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from hedgerow import registry
-from hedgerow.errors import ConfigError, SourceError
+from hedgerow.errors import SourceError
 from hedgerow.records import BORDER, CLASSES
+from hedgerow.sources._codes import OWN_CODES, codes_told, kind_and_codes
 from hedgerow.sources._truth import VECTOR_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ class RasterFile(MapFile):
     bands: tuple[int, ...]
     nodata: float | None
     palette: bool = False
+    class_of_code: tuple[int, ...] = OWN_CODES
+    """Of a raster of classes."""
 
     @property
     def placed(self) -> bool:
@@ -76,23 +78,25 @@ def map_files(paths: Sequence[Path], asked: str = AUTO) -> list[MapFile]:
         asked: what rasters of one band hold. `auto`: floats are a probability; integers of more than 8 bits labels;
             bytes, judged over all files, a mask if they are only 0 and 1, or 0 and one value above 3; else classes if
             none is above 3 (0 other, 1 field, 2 forest, 3 border); else labels if they have a palette or are below 0;
-            else a probability of 0 to 255. A probability raster of hedgerow is known by its tag, whatever is asked.
+            else a probability of 0 to 255. `classes=other,field,border` says what the codes 0, 1, 2 mean. A
+            probability raster of hedgerow is known by its tag, whatever is asked.
 
     Raises:
         ConfigError: `asked` is unknown.
         SourceError: a file cannot be read, or has several bands that are not those of hedgerow.
     """
-    if asked not in ASKED:
-        raise ConfigError(registry.unknown("kind of raster", asked, ASKED))
-    files = [_by_header(path, asked) for path in paths]
+    asked, codes = kind_and_codes(asked, ASKED)
+    files = [_by_header(path, asked, codes) for path in paths]
     bytes_ = [file for file in files if isinstance(file, RasterFile) and file.kind == AUTO]
     if not bytes_:
         return files
     held = [_held(file) for file in bytes_]
     kind = _kind_of(set().union(*(one.values for one in held)), palette=any(file.palette for file in bytes_))
     if kind == CLASS_CODES:
-        names = ", ".join(f"{code} {name}" for code, name in enumerate(CLASSES))
-        log.warning("%s: read as classes, %s: say what it is with --as if that is wrong", _and_others(bytes_), names)
+        log.warning(
+            "%s: read as classes, %s: say what it is with --as if that is wrong",
+            _and_others(bytes_), codes_told(OWN_CODES),
+        )  # fmt: skip
     if kind == PROBABILITY and any(one.flat for one in held):
         log.warning(
             "%s: read as a probability of 0 to 255, but whole areas hold one value: for labels say --as labels",
@@ -111,7 +115,7 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
         raise SourceError(f"{path}: cannot be read as a raster or vector: {error}") from error
 
 
-def _by_header(path: Path, asked: str) -> MapFile:
+def _by_header(path: Path, asked: str, codes: tuple[int, ...]) -> MapFile:
     if path.suffix.lower() in _VECTORS:
         return MapFile(path, POLYGONS)
     with opened(path) as dataset:
@@ -122,7 +126,8 @@ def _by_header(path: Path, asked: str) -> MapFile:
         band = _only_band(path, dataset)
         by_type = _by_type(path, np.dtype(dataset.dtypes[band - 1]))
         palette = dataset.colorinterp[band - 1] is ColorInterp.palette
-        return RasterFile(path, by_type if asked == AUTO else asked, grid, (band,), dataset.nodata, palette)
+        kind = by_type if asked == AUTO else asked
+        return RasterFile(path, kind, grid, (band,), dataset.nodata, palette, codes)
 
 
 def _check_ours(path: Path, dataset: rasterio.DatasetReader) -> None:

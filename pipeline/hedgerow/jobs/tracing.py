@@ -21,7 +21,8 @@ from hedgerow.geo.windows import grid
 from hedgerow.graph import Graph
 from hedgerow.jobs.exporting import refuse_existing
 from hedgerow.records import FieldMap
-from hedgerow.sources._traceable import Classes, Labels, Probabilities, header, kind_and_codes, kind_of, reader
+from hedgerow.sources._codes import kind_and_codes
+from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
 from hedgerow.stages.label import label_raster, label_scene
 from hedgerow.stages.shape import Shape, refuse_wrong_sizes
 from hedgerow.stages.trace import TILE_PX, TracedScene, trace_labels, trace_scene
@@ -180,7 +181,7 @@ def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -
         ConfigError: an unknown kind, tracer or setting of it, or one that does not go with the other.
         SourceError: the raster cannot be read as what it is said to be.
     """
-    told, codes = kind_and_codes("classes" if kind is None else kind)
+    told, codes = kind_and_codes("classes" if kind is None else kind, KINDS)
     settings = {"kind": tracer} if isinstance(tracer, str) else dict(tracer)
     name = str(settings.get("kind", "arcs"))
     registry.module_of("tracers", name)

@@ -16,19 +16,18 @@ from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from hedgerow.errors import ConfigError, SourceError
+from hedgerow.errors import SourceError
 from hedgerow.geo.windows import Window
 from hedgerow.records import CLASSES, FIELD, OTHER
-from hedgerow.registry import unknown
+from hedgerow.sources._codes import OWN_CODES, codes_told
 from hedgerow.sources.geotiff import _GDAL_OPTIONS, _open_in_thread
 
 KINDS = ("labels", "classes", "probability")
 
 _LARGEST_LABEL = 2**31 - 2
-_CODES = ", ".join(f"{code} {name}" for code, name in enumerate(CLASSES))
 _KIND_HELP = (
     "pass --as probability if it holds probabilities (bytes, or floats from 0 to 1), or round it to whole numbers and "
-    f"pass --as labels (each value a field) or --as classes ({_CODES})"
+    f"pass --as labels (each value a field) or --as classes ({codes_told(OWN_CODES)})"
 )
 
 
@@ -109,7 +108,7 @@ class Labels(_Raster):
 class Classes(_Raster):
     """A class raster, as certain probabilities (classes, height, width) uint8: 255 for the pixel's class."""
 
-    class_of_code: tuple[int, ...] = tuple(range(len(CLASSES)))
+    class_of_code: tuple[int, ...] = OWN_CODES
     """Class of the codes 0, 1, 2, ..."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
@@ -122,7 +121,7 @@ class Classes(_Raster):
         strange = pixels[~np.isin(pixels, np.arange(len(self.class_of_code))) & self.valid.read(window)]
         if strange.size:
             found = ", ".join(map(str, np.unique(strange)[:5]))
-            codes = ", ".join(f"{code} {CLASSES[c]}" for code, c in enumerate(self.class_of_code))
+            codes = codes_told(self.class_of_code)
             raise SourceError(
                 f"{self.path}: {found} stands for no class ({codes}): say what the codes are with --as "
                 "classes=other,field,border (of 0, 1, 2), or pass --as labels"
@@ -209,22 +208,6 @@ def kind_of(found: Header) -> str:
             f"{found.path}: {found.count} band(s) of {found.dtype}, and labels are one band of integers: {_KIND_HELP}"
         )
     return "labels"
-
-
-def kind_and_codes(kind: str) -> tuple[str, tuple[int, ...]]:
-    """Return the kind that `labels`, `classes`, `probability` or `classes=other,field` is, and the class of each code.
-
-    Raises:
-        ConfigError: there is no such kind or class.
-    """
-    name, equals, told = kind.partition("=")
-    if name not in KINDS or (equals and name != "classes"):
-        raise ConfigError(unknown("kind of raster", kind, KINDS))
-    names = tuple(word.strip() for word in told.split(",")) if equals else CLASSES
-    for word in names:
-        if word not in CLASSES:
-            raise ConfigError(unknown(f"class in --as {kind}", word, CLASSES))
-    return name, tuple(map(CLASSES.index, names))
 
 
 def reader(found: Header, kind: str, class_of_code: tuple[int, ...]) -> Labels | Classes | Probabilities:
