@@ -31,7 +31,7 @@ class Fitted:
 
     model: nn.Module
     history: Sequence[Mapping[str, float]]
-    """A row per evaluation: step, loss, seconds, data_share, border_f1 and what `judge` says of every set."""
+    """A row per evaluation: step, loss (mean since the last one), seconds, data_share, and what `judge` says."""
     scenes: tuple[str, ...]
     gsd_m: tuple[float, float]
     """Finest and coarsest ground sampling distance of the crops."""
@@ -111,13 +111,14 @@ class _Loop:
         left = range(max(state.step + 1, phase.first), phase.last + 1)
         if state.step + 1 == phase.first:
             self._enter(phase)
-        clock = _Clock(state.seconds)
+        clock, since = _Clock(state.seconds), list[float]()
         for batch in clock.waiting(ahead(lambda step: crops.batch(step, phase.cut), left, config.readers)):
             state.step += 1
-            loss = self._step(batch.on(self.device), phase.rate(state.step))
+            since.append(clock.working(self._step, batch.on(self.device), phase.rate(state.step)))
             progress("train", state.step, config.steps)
             if state.step % config.evaluate_every == 0 or state.step in (config.steps, phase.last):
-                row = {"step": float(state.step), "loss": loss, "shrink": float(phase.cut.shrink)}
+                row = {"step": float(state.step), "loss": float(np.mean(since)), "shrink": float(phase.cut.shrink)}
+                since.clear()
                 row |= {"rate": phase.rate(state.step), "data_share": clock.data_share}
                 row |= judge(state.average, self.held_out, self.losses)
                 state.seconds = clock.seconds
@@ -154,11 +155,18 @@ class _Loop:
 
 
 class _Clock:
-    """How long has it taken, and which share of it did the network wait for crops?"""
+    """How long has it taken, and which share of its steps did the network wait for crops?"""
 
     def __init__(self, before: float) -> None:
-        self.started, self.waited = time.monotonic() - before, 0.0
-        self.before = before
+        self.started = time.monotonic() - before
+        self.waited = self.worked = 0.0
+
+    def working(self, step: Callable[[Batch, float], float], batch: Batch, rate: float) -> float:
+        """Do a step and measure it."""
+        began = time.monotonic()
+        loss = step(batch, rate)
+        self.worked += time.monotonic() - began
+        return loss
 
     def waiting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Pass batches on and measure the time until each comes."""
@@ -176,7 +184,7 @@ class _Clock:
 
     @property
     def data_share(self) -> float:
-        return round(self.waited / max(1e-9, self.seconds - self.before), 4)
+        return round(self.waited / max(1e-9, self.waited + self.worked), 4)
 
 
 @torch.no_grad()
