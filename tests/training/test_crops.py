@@ -269,3 +269,22 @@ def test_a_folder_without_a_match_or_without_truth_is_refused(scenes_folder: Pat
         file.write(pixels)
     with pytest.raises(SourceError, match="no truth beside it"):
         list(load_scenes(FolderData(path=tmp_path), BANDS, 0))
+
+
+def test_a_crop_that_no_shrinking_divides_is_shrunk_as_a_whole(scene_of: SceneOf) -> None:
+    """Its targets cover the whole window, and so must its pixels: of a ramp, means of 80 / 26 px from end to end."""
+    ramp = np.broadcast_to(np.linspace(0, 1, 80, dtype=np.float32), (3, 80, 80))
+    small, sets = crop_at(scene_of(side=80, image=ramp), Window(0, 0, 80, 80), 80, shrink=3)
+    assert small.shape[1:] == sets.shape == (26, 26)
+    centres = (np.arange(26) + 0.5) * 80 / 26 - 0.5  # in stored pixels
+    np.testing.assert_allclose(small[0, 5, 3:-3], centres[3:-3] / 79, atol=2e-3)
+
+
+def test_synthetic_scenes_without_a_band_are_refused() -> None:
+    with pytest.raises(SourceError, match=r"synthetic scenes of 1 m have .*, not swir"):
+        list(load_scenes(SyntheticData(scenes=1, scene_px=64, gsd_m=(1, 1)), ("red", "swir"), 0))
+
+
+def test_no_class_for_the_rest_says_that_nothing_is_known_of_it(scenes_folder: Path) -> None:
+    (scene,) = load_scenes(FolderData(path=scenes_folder, include=("strips",), unlabelled=()), BANDS, 0)
+    assert scene.unlabelled == ANY

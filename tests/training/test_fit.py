@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from hedgerow.config import configs_folder, load_yaml
-from hedgerow.errors import ModelError
+from hedgerow.errors import ConfigError, ModelError
 from hedgerow.randomness import integer_seed
 from hedgerow.records import BORDER, CLASSES, FIELD
 from hedgerow.training import fit as fitting
@@ -197,3 +197,43 @@ def test_what_is_not_known_is_not_judged() -> None:
     wrong[..., 18:] = 0
     wrong[..., 20] = BORDER
     assert judged(wrong, allowed) == judged(world(), allowed)
+
+
+def test_the_loss_of_a_row_is_the_mean_of_the_steps_since_the_row_before() -> None:
+    """Looking at it at every step or at every third changes nothing of the training."""
+    singles = [row["loss"] for row in fit(brief(steps=6, evaluate_every=1)).history]
+    triples = [row["loss"] for row in fit(brief(steps=6, evaluate_every=3)).history]
+    assert triples == pytest.approx([sum(singles[:3]) / 3, sum(singles[3:]) / 3])
+
+
+class _Steep(nn.Module):
+    """A loss that is finite and whose gradient is not: the root of 0."""
+
+    def forward(self, logits: Tensor, _allowed: Tensor) -> Tensor:
+        return (logits * 0).sum().sqrt()
+
+
+def test_a_gradient_that_is_no_number_stops_the_training_before_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hedgerow.losses.dice.build", lambda _config: _Steep())
+    kept: list[Fitted] = []
+    with pytest.raises(ModelError, match=r"step 1: the gradient is nan.* synthetic-\d rows"):
+        fit(brief(evaluate_every=1), checkpoint=kept.append)
+    assert not kept
+
+
+@pytest.mark.parametrize("held_out", [[], SMOKE["held_out"]])
+def test_weights_that_grew_without_bound_are_not_kept(held_out: list[Any]) -> None:
+    """The first step is finite and leads to weights of 1e6: no number in half precision, in which models are stored."""
+    kept: list[Fitted] = []
+    wild = {"lr": 1e7, "warmup_steps": 0, "weight_decay": 0}
+    with pytest.raises(ModelError, match=r"step 1: the largest weight.* is inf.* synthetic-\d rows"):
+        fit(brief(optimizer=wild, evaluate_every=1, held_out=held_out), checkpoint=kept.append)
+    assert not kept
+
+
+def test_a_network_with_nothing_to_train_is_refused_before_the_data_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_scenes", lambda *_: pytest.fail("the data came first"))
+    with pytest.raises(ModelError, match="has no weights to train"):
+        fit(brief(backbone={"kind": "factory", "factory": "torch.nn:Identity"}))
+    with pytest.raises(ConfigError, match="did you mean 'dice'"):
+        fit(brief(losses=[{"loss": {"kind": "dise"}}]))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from hedgerow.errors import ConfigError, ModelError
 from hedgerow.jobs.training import train
@@ -18,13 +19,13 @@ class StoppedError(Exception):
     """The power went off."""
 
 
-def stopped_at(step: int, out: Path) -> None:
+def stopped_at(step: int, out: Path, sets: tuple[str, ...] = SETS) -> None:
     def progress(stage: str, done: int, total: int) -> None:
         if stage == "train" and done == step:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train("smoke", out, sets=SETS, progress=progress)
+        train("smoke", out, sets=sets, progress=progress)
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,41 @@ def test_without_resume_a_stopped_training_is_kept(tmp_path: Path) -> None:
     stopped_at(4, out)
     with pytest.raises(ConfigError, match="--resume or --overwrite"):
         train("smoke", out, sets=SETS)
+
+
+def test_a_training_stopped_before_its_first_evaluation_can_go_on(uninterrupted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    stopped_at(1, out)
+    train("smoke", out, sets=SETS, resume=True)
+    one, two = load_file(uninterrupted / WEIGHTS), load_file(out / WEIGHTS)
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
+def test_to_resume_what_was_never_begun_is_to_begin(tmp_path: Path) -> None:
+    assert train("smoke", tmp_path / "model", sets=(*SETS, "steps=1"), resume=True).training["steps"] == 1
+
+
+def test_a_file_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "model").touch()
+    with pytest.raises(ConfigError, match="is a file"):
+        train("smoke", tmp_path / "model", sets=SETS, overwrite=True)
+
+
+def with_dropout() -> nn.Module:
+    """A network that draws by chance while it is trained."""
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(8, 4, 1))
+
+
+def test_a_network_with_dropout_is_seeded_and_resumes_to_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    few = ("steps=4", "evaluate_every=2", "held_out=[]")
+    sets = (*SETS, *few, "backbone={kind: factory, factory: 'test_resume:with_dropout'}")
+    torch.manual_seed(1)
+    train("smoke", tmp_path / "whole", sets=sets)
+    torch.manual_seed(2)  # the caller's stream must not matter
+    stopped_at(3, tmp_path / "stopped", sets)
+    train("smoke", tmp_path / "stopped", sets=sets, resume=True)
+    one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("whole", "stopped"))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())

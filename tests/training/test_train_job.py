@@ -84,6 +84,15 @@ def test_a_folder_that_exists_is_kept_unless_told(smoke: tuple[Path, ModelCard],
         (("steps=0",), "steps"),
         (("crop_px=40",), "multiple of 16"),
         (("losses=[]",), "losses"),
+        (
+            ("data=[{kind: folder, path: x, zom: [1, 1]}]",),
+            r"yaml: data\.0\.folder\.zom: Extra inputs are not permitted$",
+        ),
+        (("data=[{kind: foler, path: x}]",), r"yaml: data\.0: kind must be synthetic or folder$"),
+        (("data=[{kind: folder, path: x, zoom: [0.5, 100]}]",), "0.01 to 16"),
+        (("data=[{kind: folder, path: x, rows: [0.6, 0.4]}]",), "share of the height"),
+        (("data=[{path: x, weight: 0}]",), "every weight is 0"),
+        (("threads=0",), "threads"),
     ],
 )
 def test_impossible_settings_are_refused_before_the_work(sets: tuple[str, ...], reason: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hedgerow.training.curves import write_csv, write_png
 from hedgerow.training.fit import Fitted, best, fit
 from hedgerow.training.plan import TrainConfig
 from hedgerow.training.start import backbone_of
-from hedgerow.training.state import STATE
+from hedgerow.training.state import STATE, State
 
 
 def train(
@@ -37,7 +37,7 @@ def train(
         config: a YAML file, or the name of one in `configs/train`.
         out: model folder; while the training runs, it also holds the state to resume from.
         sets: assignments `a.b=c` that change the settings.
-        resume: whether a stopped training of the same settings goes on.
+        resume: whether a stopped training of the same settings goes on; where there is none yet, it begins.
         overwrite: whether an existing folder may be replaced.
         progress: hears of loading and of steps.
 
@@ -45,14 +45,20 @@ def train(
         ConfigError: settings that cannot be, or a folder that exists.
         ModelError: the loss is no longer finite (what was kept before stays), or there is nothing to resume.
     """
-    if out.exists() and not (overwrite or resume):
+    if out.is_file():
+        raise ConfigError(f"{out}: is a file; give a folder for the model")
+    in_use = out.exists() and any(out.iterdir())
+    if in_use and not (overwrite or resume):
         raise ConfigError(f"{out}: exists already; choose another folder, or pass --resume or --overwrite")
     settings = resolve(TrainConfig, file=find_config(config, "train"), changes={}, sets=sets)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
 
-    def checkpoint(fitted: Fitted) -> None:
+    def begun(state: State) -> None:
         out.mkdir(parents=True, exist_ok=True)
+        state.save(out / STATE, settings.model_dump(mode="json"))
+
+    def checkpoint(fitted: Fitted) -> None:
         if fitted.is_best:
             save(out, _card(settings, fitted), half(folded(fitted.model).state_dict()))
         write_csv(fitted.history, out / "curve.csv")
@@ -60,8 +66,8 @@ def train(
         fitted.state.save(out / STATE, settings.model_dump(mode="json"))
 
     device = device_name(settings.device)
-    before = out / STATE if resume else None
-    fit(settings, device=device, resume=before, checkpoint=checkpoint, progress=progress)
+    before = out / STATE if resume and in_use else None
+    fit(settings, device=device, resume=before, begun=begun, checkpoint=checkpoint, progress=progress)
     (out / STATE).unlink(missing_ok=True)
     return read_card(str(out))
 

@@ -86,7 +86,8 @@ def shrunk(image: NDArray[np.float32], times: int) -> NDArray[np.float32]:
     """Return (bands, height / times, width / times), bicubic with antialiasing, within [0, 1]."""
     if times == 1:
         return image
-    small = F.interpolate(torch.from_numpy(image)[None], scale_factor=1 / times, mode="bicubic", antialias=True)
+    size = image.shape[1] // times, image.shape[2] // times  # the whole image, where it is no multiple, too
+    small = F.interpolate(torch.from_numpy(image)[None], size=size, mode="bicubic", antialias=True)
     return np.asarray(small[0].clamp(0, 1).numpy())
 
 

@@ -1,20 +1,21 @@
 """How is the FP32 network fitted? A plain loop: take a batch, step, average the weights, look at held-out crops."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hedgerow import registry
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import ModelError
 from hedgerow.randomness import integer_seed
 from hedgerow.training.batches import Batch, Crops, ahead, held_out_batches
+from hedgerow.training.clock import Clock
+from hedgerow.training.folders import scene_count, trained_and_held_out
 from hedgerow.training.judge import Loss, judge
 from hedgerow.training.plan import TrainConfig
 from hedgerow.training.scenes import LabelledScene, load_scenes, unseen_classes
@@ -58,6 +59,7 @@ def fit(
     *,
     device: str = "cpu",
     resume: Path | None = None,
+    begun: Callable[[State], None] | None = None,
     checkpoint: Callable[[Fitted], None] | None = None,
     progress: Progress = silent,
 ) -> Fitted:
@@ -67,18 +69,24 @@ def fit(
         config: what to train.
         device: as torch calls it.
         resume: state of a training of the same settings that was stopped.
+        begun: is given the state before the first step, so that there is something to resume from the beginning.
         checkpoint: is given the state of things at every evaluation.
         progress: hears of loading and of steps.
 
     Raises:
-        ModelError: the loss is no longer finite (the crops of that step are named), or `resume` does not fit.
+        ModelError: loss, gradient or weights are no longer finite (the crops of that step are named), there is nothing
+            to train, or `resume` does not fit.
     """
     where = torch.device(device)
+    losses = [(registry.build("losses", term.loss), term.weight) for term in config.losses]
+    model = fresh(config)  # before the data, which takes longest: what is wrong with it is told at once
     crops = Crops(config, _scenes(config, progress))
-    state = _begun(config, crops, where)
+    state = _state(model, config, crops, where)
     if resume is not None:
         state.restore(resume, config.model_dump(mode="json"))
-    loop = _Loop(config, state, where, held_out_batches(config))
+    elif begun is not None:
+        begun(state)
+    loop = _Loop(config, state, where, losses, held_out_batches(config))
     for phase in phases(config):
         for _ in loop.steps(phase, crops, progress):
             if checkpoint is not None:
@@ -97,13 +105,15 @@ class _Loop:
     """Steps of a training, and what they need."""
 
     def __init__(
-        self, config: TrainConfig, state: State, device: torch.device, held_out: Mapping[str, list[Batch]]
+        self,
+        config: TrainConfig,
+        state: State,
+        device: torch.device,
+        losses: Sequence[tuple[Loss, float]],
+        held_out: Mapping[str, list[Batch]],
     ) -> None:
-        self.config, self.state, self.device = config, state, device
+        self.config, self.state, self.device, self.losses = config, state, device, losses
         self.held_out = {name: [batch.on(device) for batch in batches] for name, batches in held_out.items()}
-        self.losses: list[tuple[Loss, float]] = [
-            (registry.build("losses", term.loss), term.weight) for term in config.losses
-        ]
 
     def steps(self, phase: Phase, crops: Crops, progress: Progress) -> Iterator[None]:
         """Do what is left of a phase; yield after every evaluation."""
@@ -111,7 +121,7 @@ class _Loop:
         left = range(max(state.step + 1, phase.first), phase.last + 1)
         if state.step + 1 == phase.first:
             self._enter(phase)
-        clock, since = _Clock(state.seconds), list[float]()
+        clock, since = Clock(state.seconds), list[float]()
         for batch in clock.waiting(ahead(lambda step: crops.batch(step, phase.cut), left, config.readers)):
             state.step += 1
             since.append(clock.working(self._step, batch.on(self.device), phase.rate(state.step)))
@@ -120,10 +130,10 @@ class _Loop:
                 row = {"step": float(state.step), "loss": float(np.mean(since)), "shrink": float(phase.cut.shrink)}
                 since.clear()
                 row |= {"rate": phase.rate(state.step), "data_share": clock.data_share}
-                row |= judge(state.average, self.held_out, self.losses)
+                row |= self._judged(batch)
                 state.seconds = clock.seconds
                 state.history.append(row | {"seconds": round(state.seconds, 1)})
-                log.info("step %d: %s", state.step, _told(state.history[-1]))
+                log.info("step %d of %d: %s", state.step, config.steps, _told(state.history[-1]))
                 yield
 
     def _enter(self, phase: Phase) -> None:
@@ -132,59 +142,47 @@ class _Loop:
         self.state.averaged = 0
         log.info("from step %d: crops of %d px", phase.first, phase.cut.crop_px // phase.cut.shrink)
 
+    def _judged(self, batch: Batch) -> dict[str, float]:
+        """Judge the averaged network; one that diverged in the step of this batch is not to be kept."""
+        weights = torch.stack([p.detach().abs().amax() for p in self.state.average.parameters()]).amax()
+        self._refuse_unless_finite("largest weight, as stored in half precision,", float(weights.half()), batch)
+        row = judge(self.state.average, self.held_out, self.losses)
+        for name in self.held_out:
+            self._refuse_unless_finite(f"loss on {name}", row[f"{name}_loss"], batch)
+        return row
+
     def _step(self, batch: Batch, rate: float) -> float:
         state, config = self.state, self.config
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            logits = state.model.train()(batch.images)
+        logits = self._logits(batch.images)
         loss = torch.stack([weight * term(logits.float(), batch.allowed) for term, weight in self.losses]).sum()
         value = float(loss.detach())
-        if not np.isfinite(value):
-            raise ModelError(
-                f"step {state.step}: the loss is {value}: lower optimizer.lr (now {config.optimizer.lr}) or look at "
-                f"the crops of this step: {'; '.join(batch.places)}"
-            )
+        self._refuse_unless_finite("loss", value, batch)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
+        norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.optimizer.clip_norm)
+        self._refuse_unless_finite("gradient", float(norm), batch)
         state.optimizer.step()
         state.averaged += 1
         average(state.average, state.model, min(config.average, state.averaged / (state.averaged + 10)))
         return value
 
+    def _logits(self, images: Tensor) -> Tensor:
+        """Run the network; what it draws by chance (dropout) comes of seed and step, so that a step can be redone."""
+        cards = [torch.cuda.current_device()] if self.device.type == "cuda" else []
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        with torch.random.fork_rng(cards), half:
+            torch.manual_seed(integer_seed(self.config.seed, "step", self.state.step))
+            logits: Tensor = self.state.model.train()(images)
+        return logits
 
-class _Clock:
-    """How long has it taken, and which share of its steps did the network wait for crops?"""
-
-    def __init__(self, before: float) -> None:
-        self.started = time.monotonic() - before
-        self.waited = self.worked = 0.0
-
-    def working(self, step: Callable[[Batch, float], float], batch: Batch, rate: float) -> float:
-        """Do a step and measure it."""
-        began = time.monotonic()
-        loss = step(batch, rate)
-        self.worked += time.monotonic() - began
-        return loss
-
-    def waiting(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Pass batches on and measure the time until each comes."""
-        while True:
-            asked = time.monotonic()
-            batch = next(batches, None)
-            self.waited += time.monotonic() - asked
-            if batch is None:
-                return
-            yield batch
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-    @property
-    def data_share(self) -> float:
-        return round(self.waited / max(1e-9, self.waited + self.worked), 4)
+    def _refuse_unless_finite(self, what: str, value: float, batch: Batch) -> None:
+        if not np.isfinite(value):
+            raise ModelError(
+                f"step {self.state.step}: the {what} is {value}: lower optimizer.lr (now {self.config.optimizer.lr}) "
+                f"or look at the crops of this step: {'; '.join(batch.places)}"
+            )
 
 
 @torch.no_grad()
@@ -200,8 +198,7 @@ def average(mean: nn.Module, model: nn.Module, decay: float) -> None:
             kept.copy_(value)
 
 
-def _begun(config: TrainConfig, crops: Crops, device: torch.device) -> State:
-    model = fresh(config)
+def _state(model: nn.Module, config: TrainConfig, crops: Crops, device: torch.device) -> State:
     if config.init is not None:
         start_from(model, config.init, crops.batch(0, phases(config)[0].cut).images)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -217,11 +214,22 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def _scenes(config: TrainConfig, progress: Progress) -> list[list[LabelledScene]]:
+    for name in trained_and_held_out(config.data, config.held_out):
+        log.warning(
+            "%s is trained on and held out: its scores say nothing of new places; use `exclude` or `rows`", name
+        )
     groups: list[list[LabelledScene]] = []
+    total = sum(map(scene_count, config.data))
     for i, entry in enumerate(config.data):
-        groups.append(list(load_scenes(entry, config.bands, integer_seed(config.seed, "data", i))))
-        progress("load", i + 1, len(config.data))
-    for name in unseen_classes([scene for group in groups for scene in group]):
+        groups.append([])
+        for scene in load_scenes(entry, config.bands, integer_seed(config.seed, "data", i)):
+            groups[-1].append(scene)
+            progress("load", sum(map(len, groups)), total)
+    scenes = [scene for group in groups for scene in group]
+    for scene in scenes:
+        if not scene.known.any():
+            log.warning("%s: teaches nothing: it is too small, or its zoom (%g) is", scene.name, scene.zoom[0])
+    for name in unseen_classes(scenes):
         log.warning("no training scene shows %s for certain: the network cannot learn it", name)
     return groups
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from hedgerow.config import Settings, TruthRule
 from hedgerow.records import CLASSES
@@ -22,6 +22,14 @@ def _classes(names: tuple[str, ...]) -> tuple[str, ...]:
         if name not in CLASSES:
             raise ValueError(unknown("class", name, CLASSES))
     return names
+
+
+def _some(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        raise ValueError("at least 1 item is needed")
+    if not sum(item.weight for item in items):
+        raise ValueError("every weight is 0: give one of the items more")
+    return items
 
 
 Span = Annotated[tuple[float, float], AfterValidator(_rising)]
@@ -66,6 +74,33 @@ class FolderData(Settings):
     """What a pixel outside the drawn polygons may be: with only fields drawn, anything but field."""
     zoom: Span = (1.0, 1.0)
     """Network pixels per stored pixel, drawn from this range: 0.5 looks at half the resolution."""
+
+    @field_validator("rows")
+    @classmethod
+    def _part_of_a_raster(cls, rows: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= rows[0] < rows[1] <= 1:
+            raise ValueError(f"{rows}: give the first and the last share of the height, from 0 to 1")
+        return rows
+
+    @field_validator("zoom")
+    @classmethod
+    def _can_be_cut(cls, zoom: Span) -> Span:
+        if zoom[0] < 0.01 or zoom[1] > 16:
+            raise ValueError(f"{zoom} reaches beyond what crops are made for, 0.01 to 16")
+        return zoom
+
+
+def _kind_of(entry: Any) -> str:
+    """Return which of the two an entry is; one that does not say is a folder if it has a path."""
+    if isinstance(entry, Mapping):
+        return str(entry.get("kind", "folder" if "path" in entry else "synthetic"))
+    return str(getattr(entry, "kind", ""))
+
+
+Data = Annotated[
+    Annotated[SyntheticData, Tag("synthetic")] | Annotated[FolderData, Tag("folder")],
+    Discriminator(_kind_of, custom_error_type="kind", custom_error_message="kind must be synthetic or folder"),
+]
 
 
 class Optimizer(Settings):
@@ -122,9 +157,9 @@ class TrainConfig(Settings):
     name: str
     backbone: Mapping[str, Any] = Field(default_factory=lambda: {"kind": "vit"})
     bands: tuple[str, ...] = ("red", "green", "blue")
-    data: tuple[SyntheticData | FolderData, ...] = Field(min_length=1)
-    held_out: tuple[SyntheticData | FolderData, ...] = ()
-    losses: tuple[WeightedLoss, ...] = Field(min_length=1)
+    data: Annotated[tuple[Data, ...], AfterValidator(_some)]
+    held_out: tuple[Data, ...] = ()
+    losses: Annotated[tuple[WeightedLoss, ...], AfterValidator(_some)]
     optimizer: Optimizer = Optimizer()
     curriculum: Curriculum | None = None
     augment: Augment = Augment()
@@ -147,7 +182,7 @@ class TrainConfig(Settings):
     """auto, cpu or cuda."""
     readers: int = Field(1, ge=0)
     """Threads that make crops while the network works; 0: none. The result does not depend on it."""
-    threads: int | None = None
+    threads: int | None = Field(None, ge=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the forward pass; weights, losses and steps stay in FP32."""
     card: Mapping[str, Any] = Field(default_factory=dict)

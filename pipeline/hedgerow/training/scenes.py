@@ -3,9 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import rasterio.features
@@ -22,6 +20,7 @@ from hedgerow.randomness import integer_seed, rng_for
 from hedgerow.records import BORDER, CLASSES
 from hedgerow.scaling import scaling_of
 from hedgerow.sources._truth import find_truth, read_truth
+from hedgerow.training.folders import first_file, images
 from hedgerow.training.plan import FolderData, SyntheticData
 
 ANY = (1 << len(CLASSES)) - 1
@@ -109,6 +108,11 @@ def _synthetic(data: SyntheticData, bands: tuple[str, ...], seed: int) -> Iterat
             width_px=data.scene_px,
         )
         source = synthetic.build(config)
+        if missing := [band for band in bands if band not in source.bands]:
+            raise SourceError(
+                f"synthetic scenes of {gsd_m:.2g} m have {', '.join(source.bands)}, not {', '.join(missing)}: "
+                "train on folders alone, or on other `bands`"
+            )
         scene, order = source.scene, [source.bands.index(b) for b in bands]
         scaling = scaling_of(source, seed)
         patch = source.read(Window(0, 0, *scene.valid.shape))
@@ -128,20 +132,24 @@ def _synthetic(data: SyntheticData, bands: tuple[str, ...], seed: int) -> Iterat
 
 
 def _from_folder(data: FolderData, bands: tuple[str, ...], seed: int) -> Iterator[LabelledScene]:
-    for name, place in _images(data):
+    for name, place in images(data):
         source = registry.build(
             "sources", {"kind": "geotiff", "path": place, "bands": bands, "stored_bands": data.stored_bands}
         )
         scaling = scaling_of(source, seed)
-        any_path = place if isinstance(place, Path) else next(iter(place.values()))
-        truth_path = find_truth(data.truth, any_path, name)
-        if truth_path is None or scaling is None:
+        truth_path = find_truth(data.truth, first_file(place), name)
+        if scaling is None:
+            raise SourceError(f"{first_file(place)}: has no valid pixel: leave it out (`exclude: [{name}]`)")
+        if truth_path is None:
             raise SourceError(
-                f"{any_path}: has no truth beside it ({name}.gpkg or {name}_fields.gpkg) or no valid pixel"
+                f"{first_file(place)}: has no truth beside it ({name}.gpkg or {name}_fields.gpkg): add it, name it "
+                f"(`truth`), or leave the raster out (`exclude: [{name}]`)"
             )
         truth = read_truth(truth_path, source.geobox, truth_rule=data.truth_rule)
         rows, cols = source.geobox.shape
         window = Window(round(data.rows[0] * rows), 0, round(data.rows[1] * rows), cols)
+        if window.y0 == window.y1:
+            raise SourceError(f"{first_file(place)}: has {rows} rows, of which `rows: {list(data.rows)}` leaves none")
         patch = source.read(window)
         yield LabelledScene(
             name=name,
@@ -156,25 +164,6 @@ def _from_folder(data: FolderData, bands: tuple[str, ...], seed: int) -> Iterato
         )
 
 
-def _images(data: FolderData) -> Iterator[tuple[str, Path | dict[str, Path]]]:
-    if data.bands is not None:
-        yield data.path.name, {role: _one(data.path, pattern) for role, pattern in data.bands.items()}
-        return
-    found = False
-    for path in sorted(data.path.glob("*.tif*")):
-        if any(fnmatch(path.stem, p) for p in data.include) and not any(fnmatch(path.stem, p) for p in data.exclude):
-            found = True
-            yield path.stem, path
-    if not found:
-        raise SourceError(f"{data.path}: no raster matches {', '.join(data.include)}: check path and patterns")
-
-
-def _one(folder: Path, pattern: str) -> Path:
-    matches: Sequence[Path] = sorted(folder.glob(pattern))
-    if len(matches) != 1:
-        raise SourceError(f"{folder}: {len(matches)} files match {pattern}, exactly one must")
-    return matches[0]
-
-
 def _bits(names: Sequence[str]) -> int:
-    return sum(1 << CLASSES.index(name) for name in names)
+    """Return a set of classes; no name says as little as all of them."""
+    return sum(1 << CLASSES.index(name) for name in set(names)) or ANY

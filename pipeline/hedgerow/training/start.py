@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hedgerow import registry
 from hedgerow.backbones._pixels import ConvUnit
-from hedgerow.errors import ConfigError
+from hedgerow.errors import ConfigError, ModelError
 from hedgerow.models.store import fit_weights, load, locate, weights_file
 from hedgerow.models.trunks import load_trunk, trunk_settings
 from hedgerow.randomness import integer_seed
@@ -22,17 +22,24 @@ def fresh(config: TrainConfig) -> nn.Module:
     """Return the network before its first step, in eval mode: random weights, and a foreign trunk if one is told.
 
     The caller's own random stream stays where it is.
+
+    Raises:
+        ModelError: there is nothing to train, no such `init`, or the trunk's weights cannot be used.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, "weights"))
-        model: nn.Module = registry.build("backbones", backbone_of(config))
+        model: nn.Module = registry.build("backbones", backbone_of(config, aloud=True))
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ModelError(f"backbone {config.backbone.get('kind')}: has no weights to train (a graph runs as it is)")
+    if config.init is not None:
+        locate(config.init)
     if config.trunk is not None:
         for note in load_trunk(model, config.trunk).notes:
             log.info("%s: %s", config.trunk, note)
     return model.eval()
 
 
-def backbone_of(config: TrainConfig) -> dict[str, Any]:
+def backbone_of(config: TrainConfig, *, aloud: bool = False) -> dict[str, Any]:
     """Return the backbone's settings, completed by what weights of a trunk tell and by the number of bands.
 
     Raises:
@@ -42,7 +49,8 @@ def backbone_of(config: TrainConfig) -> dict[str, Any]:
     count, backbone = len(config.bands), dict(config.backbone)
     if config.trunk is not None:
         found = trunk_settings(config.trunk, **{key: value for key, value in backbone.items() if key != "kind"})
-        log.info("%s: guessed %s", config.trunk, ", ".join(found.guessed) or "nothing")
+        if aloud:
+            log.info("%s: guessed %s", config.trunk, ", ".join(found.guessed) or "nothing")
         backbone = dict(found.backbone)
     if not hasattr(registry.configure("backbones", backbone), "bands"):
         return backbone
