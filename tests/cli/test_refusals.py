@@ -70,6 +70,7 @@ def test_cuda_is_refused_where_there_is_none(quick, scenes_folder: Path, tmp_pat
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     one_line(quick("run", scenes_folder, "-o", tmp_path / "out", "--device", "cuda"), "use --device cpu")
+    one_line(quick("run", scenes_folder, "-o", tmp_path / "other", "--device", "tpu"), "there is auto, cpu and cuda")
 
 
 @pytest.mark.parametrize("words", [(), ("compare",), ("run", "a.tif"), ("compare", "a.tif", "-o", "o", "--nonsense")])

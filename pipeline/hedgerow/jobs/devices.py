@@ -9,8 +9,10 @@ def device_name(asked: str) -> str:
     """Return what torch calls the device that `auto`, `cpu` or `cuda` stands for.
 
     Raises:
-        ConfigError: an accelerator was asked for that torch does not see.
+        ConfigError: it is none of these, or an accelerator was asked for that torch does not see.
     """
+    if asked.partition(":")[0] not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device {asked}: there is auto, cpu and cuda")
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda") and not torch.cuda.is_available():

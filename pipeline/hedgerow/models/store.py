@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
 from hedgerow import registry
@@ -21,6 +22,7 @@ from hedgerow.config import Settings
 from hedgerow.errors import ModelError
 from hedgerow.quantization.rebuild import wrapped
 from hedgerow.records import CLASSES
+from hedgerow.writers._staging import staged
 
 WEIGHTS, CARD = "model.safetensors", "model.json"
 
@@ -139,7 +141,7 @@ def load(model: str) -> nn.Module:
 
 
 def save(folder: Path, card: ModelCard, state: Mapping[str, Tensor], *, like: str | None = None) -> None:
-    """Write a model folder: first the weights, the card last.
+    """Write a model folder, all of it or nothing; other files that lie there stay.
 
     Args:
         folder: where to; made if need be.
@@ -147,13 +149,13 @@ def save(folder: Path, card: ModelCard, state: Mapping[str, Tensor], *, like: st
         state: the weights; not used where the backbone reads a file of its own.
         like: located model from which that file is copied.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if "file" in card.backbone:
-        shutil.copyfile(weights_file(str(like)), folder / own_file(card.backbone))
-    else:
-        save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
-    text = json.dumps(card.model_dump(mode="json", exclude_none=True), indent=1)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8")
+    with staged(folder / CARD) as made:
+        if "file" in card.backbone:
+            shutil.copyfile(weights_file(str(like)), made / own_file(card.backbone))
+        else:
+            (made / WEIGHTS).write_bytes(as_safetensors({name: value.contiguous() for name, value in state.items()}))
+        text = json.dumps(card.model_dump(mode="json", exclude_none=True), indent=1)
+        (made / CARD).write_text(text + "\n", encoding="utf-8")
 
 
 def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
