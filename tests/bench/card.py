@@ -54,7 +54,7 @@ def measure(model: Path, settings: dict[str, Any], out: Path) -> dict[str, float
 def folds_of(table: Path) -> dict[str, Any]:
     """Return the table of a cross-validation as the card tells it."""
     found = json.loads(table.read_text(encoding="utf-8"))
-    return {"command": f"python tests/bench/folds.py -o FOLDS --folds {found['folds']} --init pretrained", **found}
+    return {"command": f"python tests/bench/folds.py -o FOLDS --folds {found['folds']} --init pretrained --unet-folds 0", **found}
 
 
 def _upper_part(target: Path) -> Path:

@@ -294,7 +294,7 @@ def broken(changes: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
     ("changes", "reason"),
     [
         ({"blocks.0.attn.rel_pos": torch.zeros(1)}, "1 weights are no part.*blocks.0.attn.rel_pos"),
-        ({"blocks.1.norm2.bias": None}, r"1 weights do not fit.*blocks.1.norm2.bias \(not in the file\)"),
+        ({"blocks.1.norm2.bias": None}, r"1 weights do not fit.*blocks.1.norm2.bias \(missing\)"),
         ({"registers": torch.zeros(1, 2, 32)}, r"registers \(not in the network\)"),
         ({"blocks.0.mlp.fc2.bias": torch.zeros(9)}, r"blocks.0.mlp.fc2.bias \(9,\) instead of \(32,\)"),
     ],

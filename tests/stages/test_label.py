@@ -19,22 +19,6 @@ from hedgerow.records import BORDER, FIELD, FOREST, OTHER
 from hedgerow.stages.label import label_array, label_scene
 
 
-def shuffled_and_pickled(seed):
-    """An `Each` like a process pool's: any order, and everything goes through pickle."""
-
-    def each(function, items):
-        items = list(items)
-        order = list(range(len(items)))
-        random.Random(seed).shuffle(order)
-        results = {}
-        for i in order:
-            call, item = pickle.loads(pickle.dumps((function, items[i])))
-            results[i] = pickle.loads(pickle.dumps(call(item)))
-        return (results[i] for i in range(len(items)))
-
-    return each
-
-
 def everything(store):
     return store.regions().labels, store.class_of, store.area_px
 
@@ -125,7 +109,7 @@ def test_what_is_no_label_raster_is_refused(labels):
         label_array(labels)
 
 
-def test_regions_do_not_depend_on_the_order_of_blocks_or_on_pickling(tmp_path):
+def test_regions_do_not_depend_on_the_order_of_blocks_or_on_pickling(shuffled_and_pickled, tmp_path):
     pixels, _ = scene()
     base = labelled(pixels, tmp_path / "a", block_px=32)
     for seed in (1, 2):

@@ -1,8 +1,5 @@
 """Seeds of a scene: weak borders and narrow passages part them, and no block shows."""
 
-import pickle
-import random
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,19 +17,6 @@ from hedgerow.stages.label import label_scene
 from hedgerow.stages.seeds import scene_markers
 
 METRE = (1.0, 1.0)
-
-
-def shuffled_and_pickled(seed):
-    def each(function, items):
-        items = list(items)
-        order = random.Random(seed).sample(range(len(items)), len(items))
-        results = {}
-        for i in order:
-            call, item = pickle.loads(pickle.dumps((function, items[i])))
-            results[i] = pickle.loads(pickle.dumps(call(item)))
-        return (results[i] for i in range(len(items)))
-
-    return each
 
 
 def labelled(pixels, folder, *, pixel_m=METRE, block_px=1024, **settings):
@@ -156,7 +140,7 @@ RULES = {"kind": "watershed", "min_seed_px": 4, "border_low": 0.15, "max_seed_bo
 
 @settings(deadline=None, max_examples=40)
 @given(noisy(), st.sampled_from([0, 1.9, 3.0]), st.integers(0, 9))
-def test_seeds_do_not_depend_on_the_blocks_or_their_order(tmp_path_factory, pixels, neck_m, seed):
+def test_seeds_do_not_depend_on_the_blocks_or_their_order(shuffled_and_pickled, tmp_path_factory, pixels, neck_m, seed):
     folder = tmp_path_factory.mktemp("blocks")
     labels, class_of = markers_of(pixels, folder / "whole", 64, **RULES, neck_m=neck_m)
     for block_px in (5, 16):

@@ -1,7 +1,5 @@
 """The shape of borders, over whole maps: no tile shows, one coverage, every border once, whatever is asked for."""
 
-import pickle
-import random
 from itertools import pairwise
 
 import numpy as np
@@ -25,19 +23,6 @@ def utm(shape, size_m=10.0):
 def degrees(shape):
     """Pixels of about 8 m x 5 m at 60 north."""
     return GeoBox(shape, Affine(9e-5, 0, 9, 0, -7.2e-5, 60), "EPSG:4326")
-
-
-def shuffled_and_pickled(seed):
-    def each(function, items):
-        items = list(items)
-        order = random.Random(seed).sample(range(len(items)), len(items))
-        results = {}
-        for i in order:
-            call, item = pickle.loads(pickle.dumps((function, items[i])))
-            results[i] = pickle.loads(pickle.dumps(call(item)))
-        return (results[i] for i in range(len(items)))
-
-    return each
 
 
 def as_bytes(field_map):
@@ -77,7 +62,7 @@ SHAPES = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=20)
 @given(worlds(), SHAPES, st.sampled_from([utm, degrees]), st.integers(0, 9))
-def test_the_shape_does_not_depend_on_tiles_order_or_pickling(labels, shape, grid, seed):
+def test_the_shape_does_not_depend_on_tiles_order_or_pickling(shuffled_and_pickled, labels, shape, grid, seed):
     whole = as_bytes(trace_labels(labels, grid(labels.shape), tile_px=24, **shape))
     for tile_px in (1, 3, 7):
         tiled = trace_labels(labels, grid(labels.shape), tile_px=tile_px, each=shuffled_and_pickled(seed), **shape)

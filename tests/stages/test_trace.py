@@ -1,7 +1,5 @@
 """Field maps of small exact worlds and of random ones: every number derived by hand or by an independent oracle."""
 
-import pickle
-import random
 from itertools import pairwise
 
 import numpy as np
@@ -48,19 +46,6 @@ def scene_of(kinds, folder, border=0):
     return trace_scene(regions, ArrayReader(pixels), utm(kinds.shape), source="a/b.tif").field_map
 
 
-def shuffled_and_pickled(seed):
-    def each(function, items):
-        items = list(items)
-        order = random.Random(seed).sample(range(len(items)), len(items))
-        results = {}
-        for i in order:
-            call, item = pickle.loads(pickle.dumps((function, items[i])))
-            results[i] = pickle.loads(pickle.dumps(call(item)))
-        return (results[i] for i in range(len(items)))
-
-    return each
-
-
 def as_bytes(field_map):
     frames = (field_map.fields, field_map.borders)
     return [shapely.to_wkb(f.geometry.values).tolist() for f in frames] + [
@@ -84,7 +69,9 @@ def worlds(draw):
     worlds(), st.integers(1, 64), st.sampled_from([0, 5, 15, 60]), st.sampled_from([0, 450, 2_000]),
     st.sampled_from([0, 450]), st.integers(0, 9),
 )  # fmt: skip
-def test_the_map_does_not_depend_on_tiles_order_or_pickling(labels, tile_px, simplify, area, hole, seed):
+def test_the_map_does_not_depend_on_tiles_order_or_pickling(
+    shuffled_and_pickled, labels, tile_px, simplify, area, hole, seed
+):
     rules = {"simplify_m": simplify, "min_area_m2": area, "min_hole_m2": hole}
     whole = traced(labels, tile_px=64, **rules)
     tiled = traced(labels, tile_px=tile_px, each=shuffled_and_pickled(seed), **rules)

@@ -165,6 +165,12 @@ def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         ModelError: names or shapes differ; the first few are named.
     """
     own = module.state_dict()
+    refuse_misfits(own, state, path, "the card's backbone")
+    module.load_state_dict({name: state[name].to(own[name].dtype) for name in own})
+
+
+def refuse_misfits(own: Mapping[str, Tensor], state: Mapping[str, Tensor], path: Path, what: str) -> None:
+    """Raise ModelError where names or shapes of weights differ from a network's `own`; the first few are named."""
     wrong = [f"{name} (missing)" for name in own.keys() - state.keys()]
     wrong += [f"{name} (not in the network)" for name in state.keys() - own.keys()]
     wrong += [
@@ -173,8 +179,7 @@ def fit_weights(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
         if own[name].shape != state[name].shape
     ]
     if wrong:
-        raise ModelError(f"{path}: {len(wrong)} weights do not fit the card's backbone: {'; '.join(sorted(wrong)[:3])}")
-    module.load_state_dict({name: state[name].to(own[name].dtype) for name in own})
+        raise ModelError(f"{path}: {len(wrong)} weights do not fit {what}: {'; '.join(sorted(wrong)[:3])}")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

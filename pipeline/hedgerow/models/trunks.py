@@ -21,7 +21,7 @@ from hedgerow.backbones._names import Renamed, renamed
 from hedgerow.backbones._positions import resized
 from hedgerow.backbones.vit import SegmentationViT
 from hedgerow.errors import ModelError
-from hedgerow.models.store import WEIGHTS, read_weights
+from hedgerow.models.store import WEIGHTS, read_weights, refuse_misfits
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _TRUNK = ("patch_embed.", "cls_token", "registers", "pos_embed.", "blocks.", "norm.")
@@ -64,7 +64,7 @@ def load_trunk(module: nn.Module, path: Path | str) -> TrunkReport:
     state, notes = dict(source.state), list(source.notes)
     _fit_table(module, state, notes)
     own = {name: value for name, value in module.state_dict().items() if name.startswith(_TRUNK)}
-    _check_fit(file, own, state)
+    refuse_misfits(own, state, file, "the network (`trunk_settings` tells which settings fit)")
     if not module.config.key_bias and any(_key_bias(value).any() for name, value in state.items() if _is_bias(name)):
         raise ModelError(f"{file}: its keys have a bias; set `key_bias: true`")
     module.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()}, strict=False)
@@ -206,21 +206,6 @@ def _fit_table(module: SegmentationViT, state: dict[str, Tensor], notes: list[st
     side = isqrt(table.shape[1])
     state["pos_embed.table"] = resized(table, (side, side), want, antialias=module.config.table_antialias)
     notes.append(f"position table resampled from {side} x {side} to {want[0]} x {want[1]}")
-
-
-def _check_fit(file: Path, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    wrong = [f"{name} (not in the file)" for name in own.keys() - state.keys()]
-    wrong += [f"{name} (not in the network)" for name in state.keys() - own.keys()]
-    wrong += [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own.keys() & state.keys()
-        if own[name].shape != state[name].shape
-    ]
-    if wrong:
-        raise ModelError(
-            f"{file}: {len(wrong)} weights do not fit the network: {'; '.join(sorted(wrong)[:3])}. "
-            "trunk_settings tells which settings fit"
-        )
 
 
 def _is_bias(name: str) -> bool:

@@ -21,7 +21,7 @@ from hedgerow.edges.regions import VOID, RegionStore
 from hedgerow.errors import GeometryError
 from hedgerow.geo.windows import grid
 from hedgerow.records import FIELD
-from hedgerow.stages.seeds import OTHER_LABEL, VOID_LABEL, Block, scene_markers
+from hedgerow.stages.seeds import OTHER_LABEL, VOID_LABEL, Block, scene_markers, stored
 
 
 def label_scene(
@@ -121,11 +121,9 @@ class _LabelBlock:
     store: BlockStore
 
     def __call__(self, block: Block) -> BlockComponents:
-        index, window = block
+        _, window = block
         keys = _keys_of_labels(self.labels.read(window), self.valid.read(window))
-        ids, summary = block_components(keys, index, window, self.store.shape[1])
-        self.store.write(index, ids)
-        return summary
+        return stored(keys, self.store, block)
 
 
 @dataclass(frozen=True)
@@ -139,15 +137,13 @@ class _FloodBlock:
     store: BlockStore
 
     def __call__(self, block: Block) -> BlockComponents:
-        index, window = block
+        _, window = block
         seen = window.padded(self.tracer.halo_px).clipped(self.store.shape)
         valid = self.valid.read(seen)
         flooded = self.tracer.flood(self.markers.read(seen), self.pixels.read(seen), valid)
         core = window.inside(seen).slices
         label = np.where(valid[core], np.maximum(flooded[core], OTHER_LABEL), VOID_LABEL)
-        ids, summary = block_components(_key_of_label(label), index, window, self.store.shape[1])
-        self.store.write(index, ids)
-        return summary
+        return stored(_key_of_label(label), self.store, block)
 
 
 def _keys_of_labels(labels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -87,7 +87,7 @@ class _SeedBlock:
         _, window = block
         seen = window.padded(self.tracer.seed_reach_px).clipped(self.store.shape)
         keys = self.tracer.seeds(self.pixels.read(seen), self.valid.read(seen))[window.inside(seen).slices]
-        return _stored(keys, self.store, block)
+        return stored(keys, self.store, block)
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class _PartedBlock:
         keys = self.tracer.seeds(self.pixels.read(seen), self.valid.read(seen))
         wide = widths(keys, neck_m=neck_m, pixel_m=self.pixel_m)[window.inside(seen).slices]
         keys = keys[window.inside(seen).slices]
-        areas = _stored(keys, self.areas, block)
-        cores = _stored(np.where(wide >= CORE, keys, 0), self.cores, block)
+        areas = stored(keys, self.areas, block)
+        cores = stored(np.where(wide >= CORE, keys, 0), self.cores, block)
         core, area = (store.read(window).ravel() for store in (self.cores, self.areas))
         area_of_core = np.zeros(len(cores.key) + 1, np.int64)
         area_of_core[core] = area
@@ -128,7 +128,8 @@ class _PartedBlock:
         return _Parted(areas, cores, area_of_core[1:], is_body[1:])
 
 
-def _stored(keys: NDArray[np.int32], store: BlockStore, block: Block) -> BlockComponents:
+def stored(keys: NDArray[np.integer], store: BlockStore, block: Block) -> BlockComponents:
+    """Label the 4-connected areas of a block's keys (height, width), store their ids and return what they are."""
     index, window = block
     ids, summary = block_components(keys, index, window, store.shape[1])
     store.write(index, ids)

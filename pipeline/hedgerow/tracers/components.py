@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from hedgerow.contracts import Tracer
 from hedgerow.records import BORDER
 from hedgerow.tracers._probabilities import checked, strongest
-from hedgerow.tracers._weak import with_weak
+from hedgerow.tracers._seeded import Seeded
 
 
 class Config(BaseModel, frozen=True, extra="forbid"):
@@ -35,42 +35,16 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True)
-class ComponentsTracer:
+class ComponentsTracer(Seeded):
     """Likeliest of the four classes; pixels of class border belong to the nearest component."""
 
     config: Config
 
-    @property
-    def halo_px(self) -> int:
-        """What `flood` must see around a block."""
-        return self.config.halo_px
-
-    @property
-    def seed_reach_px(self) -> int:
-        """What `seeds` must see around a block."""
-        return 0 if self.config.border_low is None else self.halo_px
-
-    @property
-    def min_seed_px(self) -> int:
-        """Components smaller than this do not grow."""
-        return self.config.min_seed_px
-
-    @property
-    def neck_m(self) -> float:
-        """Seeds are parted where they are narrower than this between wide parts."""
-        return self.config.neck_m
-
     def seeds(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return 1 + class (height, width), 0 where border is the likeliest class or the pixel is invalid."""
         kind, best = strongest(checked(pixels))
-        border = best < pixels[BORDER]
-        if self.config.border_low is not None:
-            border = with_weak(border, pixels[BORDER] >= self.config.border_low * 255, steps=self.halo_px)
+        border = self.parting(best < pixels[BORDER], pixels[BORDER])
         return np.where(valid & ~border, kind.astype(np.int32) + 1, 0)
-
-    def class_of(self, key: int) -> int:
-        """Return the region class of a key."""
-        return key - 1
 
     def flood(self, markers: NDArray[np.int32], pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:  # noqa: ARG002
         """Give every valid pixel to the nearest marker within the halo."""

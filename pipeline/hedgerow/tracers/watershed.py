@@ -18,7 +18,7 @@ from skimage.segmentation import watershed
 from hedgerow.contracts import Tracer
 from hedgerow.records import BORDER
 from hedgerow.tracers._probabilities import checked, strongest
-from hedgerow.tracers._weak import with_weak
+from hedgerow.tracers._seeded import Seeded
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
@@ -53,41 +53,18 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True)
-class WatershedTracer:
+class WatershedTracer(Seeded):
     """Seeded watershed over the border probability, 4-connected (Meyer 1994, as in scikit-image)."""
 
     config: Config
-
-    @property
-    def halo_px(self) -> int:
-        """What `flood` must see around a block."""
-        return self.config.halo_px
-
-    @property
-    def seed_reach_px(self) -> int:
-        """What `seeds` must see around a block."""
-        return 0 if self.config.border_low is None else self.halo_px
-
-    @property
-    def min_seed_px(self) -> int:
-        """Seeds smaller than this do not grow."""
-        return self.config.min_seed_px
-
-    @property
-    def neck_m(self) -> float:
-        """Seeds are parted where they are narrower than this between wide parts."""
-        return self.config.neck_m
 
     def seeds(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return 1 + class (height, width) where a region class is sure, 0 elsewhere."""
         kind, best = strongest(checked(pixels))
         total = pixels[:BORDER].sum(axis=0, dtype=np.uint16)
         sure = best >= np.float32(self.config.min_seed_share) * total
-        return np.where(valid & ~self._parting(pixels[BORDER]) & sure, kind.astype(np.int32) + 1, 0)
-
-    def class_of(self, key: int) -> int:
-        """Return the region class of a key."""
-        return key - 1
+        border = self.parting(pixels[BORDER] >= self.config.max_seed_border * 255, pixels[BORDER])
+        return np.where(valid & ~border & sure, kind.astype(np.int32) + 1, 0)
 
     def flood(self, markers: NDArray[np.int32], pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Let the markers grow over the rising border probability until they meet; 0 where no marker can reach."""
@@ -98,13 +75,6 @@ class WatershedTracer:
         near = cv2.dilate(rest.view(np.uint8), _CROSS).view(np.bool_) & valid
         flooded = watershed(pixels[BORDER], np.where(near, markers, 0), mask=near, connectivity=1)  # type: ignore[no-untyped-call]
         return np.where(rest, flooded, markers).astype(np.int32, copy=False)
-
-    def _parting(self, border: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Pixels that are too likely border to be seeds."""
-        strong = border >= self.config.max_seed_border * 255
-        if self.config.border_low is None:
-            return strong
-        return with_weak(strong, border >= self.config.border_low * 255, steps=self.halo_px)
 
 
 def build(config: Config) -> Tracer:
