@@ -54,7 +54,9 @@ def measure(model: Path, settings: dict[str, Any], out: Path) -> dict[str, float
 def folds_of(table: Path) -> dict[str, Any]:
     """Return the table of a cross-validation as the card tells it."""
     found = json.loads(table.read_text(encoding="utf-8"))
-    return {"command": f"python tests/bench/folds.py -o FOLDS --folds {found['folds']} --init pretrained --unet-folds 0", **found}
+    without = "" if any(row["method"] == "unet" for row in found["rows"]) else " --unet-folds 0"
+    command = f"python tests/bench/folds.py -o FOLDS --folds {found['folds']} --init pretrained{without}"
+    return {"command": command, **found}
 
 
 def _upper_part(target: Path) -> Path:
