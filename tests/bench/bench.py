@@ -1,6 +1,6 @@
 """How fast, how much memory? Ratios between runs on this machine, printed; nothing here passes or fails.
 
-    make bench                                     everything (about a quarter of an hour on two cores)
+    make bench                                     everything (about half an hour on two cores)
     python tests/bench/bench.py share workers      some of it
 
 Every line says what was measured and what is aimed at. Wall times are of one thread per worker.
