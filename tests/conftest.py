@@ -1,4 +1,4 @@
-"""What all tests share: where the real imagery lies, a small network, two small scenes, and the installed command."""
+"""What all tests share: the real imagery, a small network, small scenes and rasters, and the installed command."""
 
 import os
 import subprocess
@@ -40,6 +40,29 @@ def hedgerow() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run([str(command), *map(str, words)], **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def raster() -> Callable[..., Path]:
+    """Write pixels (height, width) or (bands, height, width) to a GeoTIFF, of 1 m in UTM 33 N unless told otherwise."""
+    import rasterio
+    from affine import Affine
+
+    def write(path: Path, pixels: Any, *, tags: Any = None, descriptions: tuple[str, ...] = (), **options: Any) -> Path:
+        bands = pixels if pixels.ndim == 3 else pixels[None]
+        place = {"crs": "EPSG:32633", "transform": Affine(1, 0, 500_000, 0, -1, 5_000_000)}
+        count, height, width = bands.shape
+        profile = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
+        given = {key: value for key, value in (profile | place | options).items() if value is not None}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(path, "w", **given) as dataset:
+            dataset.write(bands)
+            dataset.update_tags(**(tags or {}))
+            if descriptions:
+                dataset.descriptions = descriptions
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

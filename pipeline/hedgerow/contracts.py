@@ -107,7 +107,8 @@ class Backbone(Protocol):
     """A segmentation network: an nn.Module in eval mode, as `build` returns it; its weights are loaded afterwards.
 
     Its inside is looked at by names that are the same whether it is float or quantized (quantization/taps.py); a
-    network without `tap_points`, such as a user's own, is asked by the names of its submodules.
+    network without `tap_points`, such as a user's own, is asked by the names of those submodules that return one
+    tensor.
     """
 
     def __call__(self, image: Tensor, /) -> Tensor:

@@ -92,7 +92,10 @@ def score_model(predictions: Predictions, fold: Fold, pictures: Path, *, tune: b
     cases, dane = {case.name: case for case in aerial()}, denmark()
     preset: Choice = ()
     tried = [preset, *itertools.starmap(_choice, itertools.product(*CHOICES.values()))] if tune else [preset]
-    tables = {name: counted(cases[name], predictions, tried) for name in (*fold.unseen, *(fold.known if tune else ()))}
+    tables = {
+        name: counted(cases[name], predictions, "aerial", tried)
+        for name in (*fold.unseen, *(fold.known if tune else ()))
+    }
     danish = next(predictions.regions(dane, "sentinel2-bgr", [preset]))[1]
     write_picture(dane, danish.labels, pictures / f"{dane.name}_{predictions.model.name}_fold{fold.number}.png")
     rows = []
@@ -110,14 +113,14 @@ def score_model(predictions: Predictions, fold: Fold, pictures: Path, *, tune: b
     return rows
 
 
-def counted(case: Case, predictions: Predictions, choices: Sequence[Choice]) -> dict[Choice, Sums]:
+def counted(case: Case, predictions: Predictions, preset: str, choices: Sequence[Choice]) -> dict[Choice, Sums]:
     """Return what the metrics count in a scene's map with each of the choices, from a file if it is there."""
     path = predictions.folder / digest(str(predictions.model))[:12] / f"{case.name}.json"
     rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     table = {tuple(map(tuple, row["choice"])): row["sums"] for row in rows}
     missing = [choice for choice in choices if choice not in table]
     if missing:
-        table |= {choice: case.sums(regions) for choice, regions in predictions.regions(case, "aerial", missing)}
+        table |= {choice: case.sums(regions) for choice, regions in predictions.regions(case, preset, missing)}
         text = json.dumps([{"choice": choice, "sums": sums} for choice, sums in table.items()])
         path.with_suffix(".part").write_text(text, encoding="utf-8")
         path.with_suffix(".part").replace(path)

@@ -1,7 +1,7 @@
 """What came out? One table of all methods on scenes that they had not seen, as Markdown and as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -73,31 +73,36 @@ def _mean(many: Sequence[Values]) -> Values:
     return {name: fmean(values) if values else None for name, values in known.items()}
 
 
-def _markdown(rows: Sequence[Mapping[str, Any]], where: str) -> str:
-    lines = _head("method", "settings", "folds")
-    for row in rows:
-        numbers = ", ".join(map(str, row["folds"]))
-        lines.append(_line([row["method"], row["tracing"], numbers], row[where]))
-        if where == "denmark" and (home := row.get("denmark_at_home")):
-            lines.append(_line([row["method"], "tuned on it", "-"], home))
-    return "\n".join(dict.fromkeys(lines))  # what does not depend on the folds is said once
-
-
-def _by_fold(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = _head("method", "settings", "fold", "steps")
-    for row in rows:
-        for one in row["per_fold"]:
-            steps = "-" if one["steps"] is None else str(one["steps"])
-            lines.append(_line([row["method"], row["tracing"], str(one["fold"]), steps], one["unseen"]))
+def as_table(first: Sequence[str], rows: Iterable[tuple[Sequence[str], Values]]) -> str:
+    """Return a table in Markdown: texts under the heads `first`, then scores; equal lines stand once."""
+    lines = [
+        _cells([*first, *(_HEADS[name] for name in COLUMNS)]),
+        _cells(["---"] * len(first) + ["---:"] * len(COLUMNS)),
+    ]
+    lines += [_line(texts, values) for texts, values in rows]
     return "\n".join(dict.fromkeys(lines))
 
 
-def _head(*first: str) -> list[str]:
-    heads = [*first, *(_HEADS[name] for name in COLUMNS)]
-    return [_cells(heads), _cells(["---"] * len(first) + ["---:"] * len(COLUMNS))]
+def _markdown(rows: Sequence[Mapping[str, Any]], where: str) -> str:
+    lines: list[tuple[list[str], Values]] = []
+    for row in rows:
+        numbers = ", ".join(map(str, row["folds"]))
+        lines.append(([row["method"], row["tracing"], numbers], row[where]))
+        if where == "denmark" and (home := row.get("denmark_at_home")):
+            lines.append(([row["method"], "tuned on it", "-"], home))
+    return as_table(["method", "settings", "folds"], lines)
 
 
-def _line(first: Sequence[str], values: Mapping[str, float | None]) -> str:
+def _by_fold(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines: list[tuple[list[str], Values]] = []
+    for row in rows:
+        for one in row["per_fold"]:
+            steps = "-" if one["steps"] is None else str(one["steps"])
+            lines.append(([row["method"], row["tracing"], str(one["fold"]), steps], one["unseen"]))
+    return as_table(["method", "settings", "fold", "steps"], lines)
+
+
+def _line(first: Sequence[str], values: Values) -> str:
     return _cells([*first, *("-" if (value := values[name]) is None else f"{value:.3f}" for name in COLUMNS)])
 
 

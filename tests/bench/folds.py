@@ -32,7 +32,7 @@ from fold_table import table_rows, write_table
 from hedgerow.config import resolve
 from hedgerow.jobs.training import train
 from hedgerow.models.store import CARD, read_card
-from hedgerow.training.plan import TrainConfig
+from hedgerow.training.plan import TrainConfig, completed
 from hedgerow.training.state import FREE, STATE
 
 METHODS = ("classical", *MODELS)
@@ -126,7 +126,7 @@ def _config(folder: Path) -> Path:
 def _refuse_other(folder: Path, sets: Sequence[str]) -> None:
     """Raise SystemExit when a finished model was trained with other settings than those that are asked for."""
     asked = resolve(TrainConfig, file=_config(folder), changes={}, sets=sets).model_dump(mode="json")
-    done = read_card(str(folder)).training["config"]
+    done = completed(read_card(str(folder)).training["config"])
     if changed := [name for name, value in asked.items() if name not in FREE and done.get(name) != value]:
         raise SystemExit(f"{folder}: was trained with another {changed[0]}; remove it, or give another --out")
 

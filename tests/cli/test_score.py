@@ -18,18 +18,6 @@ TILE_PX = 64
 """As the run's: sums of the same tiles are equal to the last bit."""
 
 
-def raster(path: Path, pixels: np.ndarray, **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    bands = pixels if pixels.ndim == 3 else pixels[None]
-    profile = {"driver": "GTiff", "crs": "EPSG:32633", "transform": TRANSFORM} | options
-    with rasterio.open(
-        path, "w", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype,
-        **{key: value for key, value in profile.items() if value is not None},
-    ) as dataset:  # fmt: skip
-        dataset.write(bands)
-    return path
-
-
 def squares(dtype: type = np.int16) -> np.ndarray:
     """Four labels, 20 px each."""
     return np.kron(np.array([[1, 2], [3, 4]], dtype), np.ones((20, 20), dtype))
@@ -85,7 +73,7 @@ def test_scoring_a_map_of_a_run_by_its_truth_gives_the_scores_of_the_run(
     assert ours == expected
 
 
-def test_the_overlay_shows_what_was_kept_missed_and_misplaced(hedgerow, tmp_path: Path) -> None:
+def test_the_overlay_shows_what_was_kept_missed_and_misplaced(raster, hedgerow, tmp_path: Path) -> None:
     one, other = np.zeros((40, 60), np.uint8), np.zeros((40, 60), np.uint8)
     one[8:20, 8:20] = other[8:20, 8:20] = 255  # in both
     one[8:20, 40:52] = 255  # only in the candidate
@@ -102,7 +90,7 @@ def test_the_overlay_shows_what_was_kept_missed_and_misplaced(hedgerow, tmp_path
     assert colours == {"both": {black, white}, "candidate": {black, red}, "reference": {black, blue}, "nobody": {black}}
 
 
-def test_folders_leave_an_overlay_of_each_pair(hedgerow, tmp_path: Path) -> None:
+def test_folders_leave_an_overlay_of_each_pair(raster, hedgerow, tmp_path: Path) -> None:
     for folder in ("ours", "theirs"):
         for stem in ("a", "b.v2"):
             raster(tmp_path / folder / f"{stem}.tif", squares())
@@ -111,7 +99,7 @@ def test_folders_leave_an_overlay_of_each_pair(hedgerow, tmp_path: Path) -> None
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"scores.json", "a_overlay.png", "b.v2_overlay.png"}
 
 
-def test_what_is_in_one_folder_only_is_counted_on_stderr(hedgerow, tmp_path: Path) -> None:
+def test_what_is_in_one_folder_only_is_counted_on_stderr(raster, hedgerow, tmp_path: Path) -> None:
     for name in ("ours/a", "theirs/a", "ours/b", *(f"theirs/c{k}" for k in range(7))):
         raster(tmp_path / f"{name}.tif", squares())
     done = hedgerow("score", tmp_path / "ours", tmp_path / "theirs", "--json")
@@ -121,7 +109,7 @@ def test_what_is_in_one_folder_only_is_counted_on_stderr(hedgerow, tmp_path: Pat
     assert "theirs: 7 without a partner, not scored: c0, c1, c2, c3, c4 and 2 more" in right
 
 
-def test_the_table_names_unit_support_and_direction_of_every_score(invoke, tmp_path: Path) -> None:
+def test_the_table_names_unit_support_and_direction_of_every_score(raster, invoke, tmp_path: Path) -> None:
     path = raster(tmp_path / "map.tif", squares())
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in invoke("score", path, path).stdout.splitlines()
             if line.startswith("│")]  # fmt: skip
@@ -134,7 +122,7 @@ def test_the_table_names_unit_support_and_direction_of_every_score(invoke, tmp_p
     assert len(titles) == len(set(titles))  # scores of one metric stand together
 
 
-def test_a_table_of_folders_shows_the_inputs_too(invoke, tmp_path: Path) -> None:
+def test_a_table_of_folders_shows_the_inputs_too(raster, invoke, tmp_path: Path) -> None:
     for name in ("ours/a", "ours/b", "theirs/a", "theirs/b"):
         raster(tmp_path / f"{name}.tif", squares())
     text = invoke("score", tmp_path / "ours", tmp_path / "theirs").stdout
@@ -146,7 +134,7 @@ def test_a_table_of_folders_shows_the_inputs_too(invoke, tmp_path: Path) -> None
     ]
 
 
-def test_only_the_metrics_that_are_named_are_measured(invoke, tmp_path: Path) -> None:
+def test_only_the_metrics_that_are_named_are_measured(raster, invoke, tmp_path: Path) -> None:
     path = raster(tmp_path / "map.tif", squares())
     rows = json.loads(invoke("score", path, path, "--metrics", "boundary_f1, objects", "--json").stdout)["scores"]
     assert {row["metric"] for row in rows} == {"boundary_f1", "object_precision", "object_recall", "object_f1"}
@@ -159,7 +147,7 @@ def test_only_the_metrics_that_are_named_are_measured(invoke, tmp_path: Path) ->
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
+def files(raster, tmp_path: Path) -> dict[str, Path]:
     """Every kind of file that people mistake for a map, or for a map of this place."""
     folder = tmp_path / "files"
     good = raster(folder / "good.tif", squares())
@@ -329,7 +317,7 @@ def test_polygons_that_cross_themselves_are_made_valid_and_counted(hedgerow, tmp
     assert "bow.gpkg: 1 polygons cross or touch themselves: made valid" in done.stderr
 
 
-def test_polygons_in_degrees_are_laid_on_a_raster_in_metres(hedgerow, tmp_path: Path) -> None:
+def test_polygons_in_degrees_are_laid_on_a_raster_in_metres(raster, hedgerow, tmp_path: Path) -> None:
     # A little off the pixels' edges, where the last digit would decide.
     fields = [box(x, y, x + 20, y + 20) for x in (0.3, 20.3) for y in (0.3, 20.3)]
     metres = polygons(tmp_path / "metres.gpkg", *fields)
@@ -354,7 +342,7 @@ def test_a_grid_size_that_has_no_use_is_told(hedgerow, files: dict[str, Path]) -
     assert "--gsd 5 is not used" in done.stderr
 
 
-def test_sidecars_and_hidden_files_are_no_maps(invoke, tmp_path: Path) -> None:
+def test_sidecars_and_hidden_files_are_no_maps(raster, invoke, tmp_path: Path) -> None:
     for folder in ("ours", "theirs"):
         raster(tmp_path / folder / "a.tif", squares())
         (tmp_path / folder / "a.tif.aux.xml").write_text("<PAMDataset/>")
@@ -366,7 +354,7 @@ def test_sidecars_and_hidden_files_are_no_maps(invoke, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_metrics_with_options_come_from_a_config_or_an_assignment(hedgerow, tmp_path: Path) -> None:
+def test_metrics_with_options_come_from_a_config_or_an_assignment(raster, hedgerow, tmp_path: Path) -> None:
     one = raster(tmp_path / "one.tif", squares())
     config = tmp_path / "strict.yaml"
     config.write_text("metrics: [{kind: boundary_f1, tolerance_px: 5}]\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Two rasters meet on the window that both cover, without a pixel moved; on other grids only when asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given
-from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 from rasterio.windows import from_bounds
@@ -18,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 import hedgerow
 from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.windows import Window
-from hedgerow.jobs.grids import common_ground, offset_px, window_near
+from hedgerow.jobs.grids import common_ground, window_near
 from hedgerow.jobs.mapfiles import RasterFile
 from hedgerow.records import CLASSES
 
@@ -26,17 +24,11 @@ METRES = {"crs": "EPSG:32633", "transform": Affine(1, 0, 500000, 0, -1, 5000000)
 DEGREES = {"crs": "EPSG:4326", "transform": Affine(1.2e-5, 0, 15, 0, -0.9e-5, 50)}
 
 
-def raster(path: Path, pixels: np.ndarray, **options: Any) -> Path:
-    bands = pixels if pixels.ndim == 3 else pixels[None]
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype,
-        **(METRES | options),
-    ) as dataset:  # fmt: skip
-        dataset.write(bands)
-        if len(bands) == len(CLASSES):
-            dataset.descriptions = CLASSES
-            dataset.update_tags(HEDGEROW="probability")
-    return path
+@pytest.fixture(scope="module")
+def raster(raster: Callable[..., Path]) -> Callable[..., Path]:
+    """What has a band per class says so."""
+    told = {"descriptions": CLASSES, "tags": {"HEDGEROW": "probability"}}
+    return lambda path, pixels, **options: raster(path, pixels, **(told if pixels.ndim == 3 else {}), **options)
 
 
 def worlds() -> Mapping[str, np.ndarray]:
@@ -66,7 +58,7 @@ def file_of(grid: GeoBox) -> RasterFile:
 
 @pytest.mark.parametrize("name", worlds())
 @pytest.mark.parametrize("place", [METRES, DEGREES], ids=["metres", "degrees"])
-def test_another_extent_scores_as_if_both_were_cropped_by_hand(tmp_path: Path, name: str, place: dict) -> None:
+def test_another_extent_scores_as_if_both_were_cropped_by_hand(raster, tmp_path: Path, name: str, place: dict) -> None:
     pixels, moved = worlds()[name], np.roll(worlds()[name], 2, axis=-1)
 
     def at(row: int, col: int) -> dict[str, Any]:
@@ -80,25 +72,6 @@ def test_another_extent_scores_as_if_both_were_cropped_by_hand(tmp_path: Path, n
     assert ours == expected
     erqa = next(s.value for s in ours if s.metric == "erqa")
     assert 0 < erqa < 1  # the two maps are neither equal nor strangers
-
-
-@given(st.integers(-200, 200), st.integers(-200, 200), st.integers(1, 300), st.integers(1, 300))
-def test_a_grid_that_was_moved_by_whole_pixels_is_found_where_it_was_moved_to(
-    row: int, col: int, height: int, width: int
-) -> None:
-    grid = GeoBox((50, 60), Affine(9.6, 2.8, 3e5, 2.8, -9.6, 5e6), "EPSG:32633")  # turned, as drone blocks are
-    moved = GeoBox((height, width), grid.transform @ Affine.translation(col, row), "EPSG:32633")
-    assert offset_px(grid, moved) == (row, col)
-    assert offset_px(moved, grid) == (-row, -col)
-    assert offset_px(grid, GeoBox((height, width), moved.transform @ Affine.translation(0.5, 0), "EPSG:32633")) is None
-
-
-def test_a_pixel_size_that_drifts_over_the_raster_is_another_grid() -> None:
-    grid = GeoBox((100, 1000), Affine(1, 0, 0, 0, -1, 0), "EPSG:32633")
-    drifting = GeoBox((100, 1000), Affine(1.0001, 0, 0, 0, -1, 0), "EPSG:32633")  # 0.1 px at the far end
-    rounded = GeoBox((100, 1000), Affine(1 + 1e-9, 0, 0, 0, -1, 0), "EPSG:32633")
-    assert offset_px(grid, drifting) is None
-    assert offset_px(grid, rounded) == (0, 0)
 
 
 def test_what_is_read_of_a_large_raster_covers_the_target_and_little_more() -> None:
@@ -129,7 +102,7 @@ def test_the_ground_is_the_reference_s_and_its_pixels_are_measured_there() -> No
 
 
 @pytest.mark.parametrize("name", worlds())
-def test_a_map_of_half_the_pixel_size_is_the_same_map_when_resampled(tmp_path: Path, name: str) -> None:
+def test_a_map_of_half_the_pixel_size_is_the_same_map_when_resampled(raster, tmp_path: Path, name: str) -> None:
     pixels = worlds()[name]
     fine = np.repeat(np.repeat(pixels, 2, axis=-2), 2, axis=-1)
     half = METRES["transform"] @ Affine.scale(0.5)
@@ -142,7 +115,7 @@ def test_a_map_of_half_the_pixel_size_is_the_same_map_when_resampled(tmp_path: P
 
 
 @pytest.mark.parametrize("name", worlds())
-def test_a_map_in_another_crs_is_nearly_the_same_map_when_resampled(tmp_path: Path, name: str) -> None:
+def test_a_map_in_another_crs_is_nearly_the_same_map_when_resampled(raster, tmp_path: Path, name: str) -> None:
     from rasterio.enums import Resampling
     from rasterio.shutil import copy
     from rasterio.vrt import WarpedVRT
@@ -161,12 +134,12 @@ def test_a_map_in_another_crs_is_nearly_the_same_map_when_resampled(tmp_path: Pa
     assert values["object_f1"] == pytest.approx(1, abs=0.08)
 
 
-def test_resampling_leaves_a_pair_on_one_grid_alone(tmp_path: Path) -> None:
+def test_resampling_leaves_a_pair_on_one_grid_alone(raster, tmp_path: Path) -> None:
     one, other = raster(tmp_path / "a.tif", worlds()["labels"]), raster(tmp_path / "b.tif", worlds()["labels"].T)
     assert hedgerow.score(one, other, resample=True) == hedgerow.score(one, other)
 
 
-def test_beyond_a_resampled_candidate_nothing_counts(tmp_path: Path) -> None:
+def test_beyond_a_resampled_candidate_nothing_counts(raster, tmp_path: Path) -> None:
     pixels = worlds()["labels"]
     reference = raster(tmp_path / "r.tif", pixels)
     left = raster(tmp_path / "c.tif", pixels[:, :48], transform=METRES["transform"] @ Affine.translation(0.25, 0))

@@ -22,15 +22,6 @@ from hedgerow.records import FIELD, FOREST, OTHER, Regions
 TRANSFORM = Affine(1, 0, 500000, 0, -1, 5000000)
 
 
-def raster(path: Path, pixels: np.ndarray, **options: object) -> Path:
-    with rasterio.open(
-        path, "w", driver="GTiff", count=1, height=pixels.shape[0], width=pixels.shape[1], dtype=pixels.dtype,
-        **({"crs": "EPSG:32633", "transform": TRANSFORM} | options),
-    ) as dataset:  # fmt: skip
-        dataset.write(pixels[None])
-    return path
-
-
 def view_of(path: Path, kind: str = "auto") -> View:
     (file,) = map_files([path], kind)
     ground = common_ground(file, file)
@@ -45,7 +36,7 @@ def values(found: list) -> dict[str, float | None]:
 # --- classes --------------------------------------------------------------------------------------------------------
 
 
-def test_border_pixels_of_a_class_raster_go_to_the_regions_beside_them(tmp_path: Path) -> None:
+def test_border_pixels_of_a_class_raster_go_to_the_regions_beside_them(raster, tmp_path: Path) -> None:
     codes = np.array([[1, 1, 1, 3, 3, 2, 2, 0, 0, 3, 1]] * 6, np.uint8)
     view = view_of(raster(tmp_path / "map.tif", codes), "classes")
     # The border of two pixels is halved; the one of a single pixel goes to either side.
@@ -56,7 +47,7 @@ def test_border_pixels_of_a_class_raster_go_to_the_regions_beside_them(tmp_path:
     assert view.object_classes.tolist() == [FIELD, FOREST, FIELD]
 
 
-def test_codes_of_others_may_be_said(tmp_path: Path) -> None:
+def test_codes_of_others_may_be_said(raster, tmp_path: Path) -> None:
     """0 background, 1 field, 2 boundary, as masks of fields and boundaries have them, is the same map as ours."""
     ours = np.array([[0, 0, 1, 1, 3, 3, 1, 1, 0]] * 6, np.uint8)
     theirs = np.where(ours == 3, 2, ours).astype(np.uint8)
@@ -68,7 +59,7 @@ def test_codes_of_others_may_be_said(tmp_path: Path) -> None:
         view_of(tmp_path / "theirs.tif", "classes=other,field")
 
 
-def test_fields_of_one_class_are_parted_by_their_border(tmp_path: Path) -> None:
+def test_fields_of_one_class_are_parted_by_their_border(raster, tmp_path: Path) -> None:
     codes = np.ones((40, 40), np.uint8)
     codes[19:21], codes[:, 19:21] = 3, 3
     labels = np.kron(np.array([[1, 2], [3, 4]], np.int16), np.ones((20, 20), np.int16))
@@ -78,14 +69,14 @@ def test_fields_of_one_class_are_parted_by_their_border(tmp_path: Path) -> None:
         assert found[metric] == 1.0
 
 
-def test_a_single_pixel_of_a_class_is_a_region(tmp_path: Path) -> None:
+def test_a_single_pixel_of_a_class_is_a_region(raster, tmp_path: Path) -> None:
     codes = np.ones((20, 20), np.uint8)
     codes[5, 5], codes[10, 10:12] = 2, 2
     view = view_of(raster(tmp_path / "map.tif", codes))
     assert sorted(view.objects.area_px.tolist()) == [1, 2, 400 - 3]
 
 
-def test_a_class_raster_of_nothing_but_border_is_other(tmp_path: Path) -> None:
+def test_a_class_raster_of_nothing_but_border_is_other(raster, tmp_path: Path) -> None:
     view = view_of(raster(tmp_path / "map.tif", np.full((8, 8), 3, np.uint8)))
     assert (view.classes == OTHER).all()
 
@@ -93,7 +84,7 @@ def test_a_class_raster_of_nothing_but_border_is_other(tmp_path: Path) -> None:
 # --- labels and masks -----------------------------------------------------------------------------------------------
 
 
-def test_background_of_labels_is_other_and_areas_apart_are_two_fields(tmp_path: Path) -> None:
+def test_background_of_labels_is_other_and_areas_apart_are_two_fields(raster, tmp_path: Path) -> None:
     labels = np.zeros((10, 10), np.int32)
     labels[1:3, 1:3], labels[6:9, 6:9], labels[1:3, 6:9] = 7, 7, -4
     view = view_of(raster(tmp_path / "map.tif", labels))
@@ -101,7 +92,7 @@ def test_background_of_labels_is_other_and_areas_apart_are_two_fields(tmp_path: 
     np.testing.assert_array_equal(view.classes, np.where(labels != 0, FIELD, OTHER))
 
 
-def test_labels_may_be_stored_as_floats_when_it_is_said(tmp_path: Path) -> None:
+def test_labels_may_be_stored_as_floats_when_it_is_said(raster, tmp_path: Path) -> None:
     whole, floats = np.array([[1, 1, 70000, 70000]] * 4, np.int32), np.array([[1, 1, 70000, 70000]] * 4, np.float32)
     pair = raster(tmp_path / "f.tif", floats), raster(tmp_path / "i.tif", whole)
     assert values(hedgerow.score(*pair, kind="labels"))["object_f1"] == 1.0
@@ -110,7 +101,7 @@ def test_labels_may_be_stored_as_floats_when_it_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", [1, 200, 255])
-def test_a_mask_is_black_and_white_whatever_its_other_value_is(tmp_path: Path, inside: int) -> None:
+def test_a_mask_is_black_and_white_whatever_its_other_value_is(raster, tmp_path: Path, inside: int) -> None:
     pixels = np.zeros((12, 12), np.uint8)
     pixels[3:9, 3:9] = inside
     view = view_of(raster(tmp_path / "map.tif", pixels), "mask")
@@ -119,7 +110,7 @@ def test_a_mask_is_black_and_white_whatever_its_other_value_is(tmp_path: Path, i
 
 
 def test_a_mask_of_fields_against_polygons_is_told_and_right_as_labels(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    raster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pixels = np.zeros((40, 40), np.uint8)
     pixels[8:20, 8:20], pixels[24:36, 8:20] = 255, 255
@@ -144,7 +135,7 @@ def test_a_mask_of_fields_against_polygons_is_told_and_right_as_labels(
 
 
 def test_a_nodata_value_of_0_leaves_out_the_background_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    raster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     labels = np.zeros((40, 40), np.int16)
     labels[4:16, 4:16], labels[20:32, 4:16] = 1, 2
@@ -161,7 +152,7 @@ def test_a_nodata_value_of_0_leaves_out_the_background_and_that_is_said(
     assert "nodata" not in caplog.text
 
 
-def test_nan_is_nodata_and_told_unless_it_is_declared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_nan_is_nodata_and_told_unless_it_is_declared(raster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pixels = np.zeros((30, 30), np.float32)
     pixels[5:25, 5:15] = 0.75
     reference = raster(tmp_path / "r.tif", pixels)
@@ -178,7 +169,7 @@ def test_nan_is_nodata_and_told_unless_it_is_declared(tmp_path: Path, caplog: py
     assert n["boundary_f1"] == whole["boundary_f1"]  # all of the boundary lies in the columns that are left
 
 
-def test_a_nodata_value_beyond_the_range_is_no_probability(tmp_path: Path) -> None:
+def test_a_nodata_value_beyond_the_range_is_no_probability(raster, tmp_path: Path) -> None:
     pixels = np.full((20, 20), 0.25, np.float32)
     pixels[5:15, 5:15], pixels[:2] = 0.75, -9999
     assert values(hedgerow.score(*[raster(tmp_path / "p.tif", pixels, nodata=-9999)] * 2))["boundary_f1"] == 1.0
@@ -187,7 +178,7 @@ def test_a_nodata_value_beyond_the_range_is_no_probability(tmp_path: Path) -> No
 # --- what a truth tells of ------------------------------------------------------------------------------------------
 
 
-def test_forests_are_not_held_against_a_map_by_a_file_of_parcels(tmp_path: Path) -> None:
+def test_forests_are_not_held_against_a_map_by_a_file_of_parcels(raster, tmp_path: Path) -> None:
     codes = np.zeros((40, 40), np.uint8)
     codes[4:16, 4:16], codes[24:36, 4:16] = 1, 2
     parcels = geopandas.GeoDataFrame(geometry=[shapely.box(500004, 4999984, 500016, 4999996)], crs="EPSG:32633")

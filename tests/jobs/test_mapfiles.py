@@ -16,16 +16,6 @@ from hedgerow.records import CLASSES
 TRANSFORM = Affine(1, 0, 500000, 0, -1, 5000000)
 
 
-def raster(path: Path, pixels: np.ndarray, **options: object) -> Path:
-    bands = pixels if pixels.ndim == 3 else pixels[None]
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype,
-        **({"crs": "EPSG:32633", "transform": TRANSFORM} | options),
-    ) as dataset:  # fmt: skip
-        dataset.write(bands)
-    return path
-
-
 def kind_of(path: Path, asked: str = "auto") -> str:
     return map_files([path], asked)[0].kind
 
@@ -49,26 +39,28 @@ def kind_of(path: Path, asked: str = "auto") -> str:
         ([0, 0.5], "float64", "probability"),
     ],
 )
-def test_the_type_and_the_values_tell_the_kind(tmp_path: Path, values: list[float], dtype: str, kind: str) -> None:
+def test_the_type_and_the_values_tell_the_kind(
+    raster, tmp_path: Path, values: list[float], dtype: str, kind: str
+) -> None:
     pixels = np.resize(np.asarray(values, dtype), (600, 3))  # more rows than are looked at in one go
     assert kind_of(raster(tmp_path / "map.tif", pixels)) == kind
 
 
-def test_nodata_is_no_value(tmp_path: Path) -> None:
+def test_nodata_is_no_value(raster, tmp_path: Path) -> None:
     pixels = np.array([[0, 1, 2, 255]], np.uint8)
     assert kind_of(raster(tmp_path / "bare.tif", pixels)) == "probability"
     assert kind_of(raster(tmp_path / "map.tif", pixels, nodata=255)) == "classes"
     assert kind_of(raster(tmp_path / "none.tif", np.full((2, 2), 9, np.uint8), nodata=9)) == "mask"
 
 
-def test_bytes_of_one_side_are_judged_together(tmp_path: Path) -> None:
+def test_bytes_of_one_side_are_judged_together(raster, tmp_path: Path) -> None:
     plain = raster(tmp_path / "a.tif", np.array([[0, 1]], np.uint8))
     wooded = raster(tmp_path / "b.tif", np.array([[0, 2]], np.uint8))
     wide = raster(tmp_path / "c.tif", np.array([[0, 2]], np.int32))
     assert [file.kind for file in map_files([plain, wooded, wide])] == ["classes", "classes", "labels"]
 
 
-def test_classes_by_guess_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_classes_by_guess_are_told(raster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = raster(tmp_path / "a.tif", np.array([[0, 2]], np.uint8))
     with caplog.at_level(logging.WARNING, logger="hedgerow"):
         kind_of(path, "classes")
@@ -77,7 +69,7 @@ def test_classes_by_guess_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "read as classes, 0 other, 1 field, 2 forest, 3 border" in caplog.text
 
 
-def test_bytes_that_look_like_labels_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_bytes_that_look_like_labels_are_told(raster, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     parcels = np.repeat(np.repeat(np.arange(1, 17, dtype=np.uint8).reshape(4, 4), 30, 0), 30, 1)
     noise = np.random.default_rng(0).integers(0, 256, (120, 120)).astype(np.uint8)
     with caplog.at_level(logging.WARNING, logger="hedgerow"):
@@ -88,11 +80,11 @@ def test_bytes_that_look_like_labels_are_told(tmp_path: Path, caplog: pytest.Log
 
 
 @pytest.mark.parametrize("value", [1, 7, 255])
-def test_bytes_of_nothing_and_one_value_are_a_mask(tmp_path: Path, value: int) -> None:
+def test_bytes_of_nothing_and_one_value_are_a_mask(raster, tmp_path: Path, value: int) -> None:
     assert kind_of(raster(tmp_path / "mask.tif", np.array([[0, value]], np.uint8))) == "mask"
 
 
-def test_what_is_asked_is_believed_of_one_band_only(tmp_path: Path) -> None:
+def test_what_is_asked_is_believed_of_one_band_only(raster, tmp_path: Path) -> None:
     one = raster(tmp_path / "one.tif", np.array([[0, 1]], np.uint8))
     assert {kind_of(one, asked) for asked in ("probability", "mask", "classes", "labels")} == {
         "probability", "mask", "classes", "labels",
@@ -104,7 +96,7 @@ def test_what_is_asked_is_believed_of_one_band_only(tmp_path: Path) -> None:
     assert kind_of(tmp_path / "any.gpkg", "labels") == "polygons"
 
 
-def test_an_alpha_band_is_a_mask_not_a_band(tmp_path: Path) -> None:
+def test_an_alpha_band_is_a_mask_not_a_band(raster, tmp_path: Path) -> None:
     path = raster(tmp_path / "map.tif", np.array([[[0, 7]], [[255, 0]]], np.uint8))
     with rasterio.open(path, "r+") as dataset:
         dataset.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
@@ -114,7 +106,7 @@ def test_an_alpha_band_is_a_mask_not_a_band(tmp_path: Path) -> None:
     assert file.kind == "mask"  # the 7 is transparent
 
 
-def test_a_palette_holds_codes_and_no_probabilities(tmp_path: Path) -> None:
+def test_a_palette_holds_codes_and_no_probabilities(raster, tmp_path: Path) -> None:
     path = raster(tmp_path / "map.tif", np.array([[0, 5, 9]], np.uint8))
     with rasterio.open(path, "r+") as dataset:
         dataset.write_colormap(1, {5: (255, 0, 0), 9: (0, 255, 0)})
@@ -124,7 +116,7 @@ def test_a_palette_holds_codes_and_no_probabilities(tmp_path: Path) -> None:
     assert kind_of(path) == "classes"
 
 
-def test_unknown_kinds_and_other_bands_are_refused(tmp_path: Path) -> None:
+def test_unknown_kinds_and_other_bands_are_refused(raster, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'labels'"):
         map_files([], "label")
     with pytest.raises(SourceError, match="has 2 bands"):

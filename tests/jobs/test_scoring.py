@@ -7,7 +7,6 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
-import rasterio
 import shapely
 from affine import Affine
 
@@ -17,16 +16,6 @@ from hedgerow.records import Score
 from hedgerow.stages.measure import better
 
 TRANSFORM = Affine(1, 0, 500000, 0, -1, 5000000)
-
-
-def raster(path: Path, pixels: np.ndarray, *, transform: Affine = TRANSFORM, **options: object) -> Path:
-    bands = pixels if pixels.ndim == 3 else pixels[None]
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype,
-        **({"crs": "EPSG:32633", "transform": transform} | options),
-    ) as dataset:  # fmt: skip
-        dataset.write(bands)
-    return path
 
 
 def polygons(path: Path, *boxes: tuple[float, float, float, float], crs: str = "EPSG:32633") -> Path:
@@ -60,7 +49,7 @@ def mask() -> np.ndarray:
         (mask() // 255, "0/1"),
     ],
 )
-def test_a_map_of_any_kind_is_perfect_against_itself(tmp_path: Path, pixels: np.ndarray, name: str) -> None:
+def test_a_map_of_any_kind_is_perfect_against_itself(raster, tmp_path: Path, pixels: np.ndarray, name: str) -> None:
     path = raster(tmp_path / "map.tif", pixels)
     assert_perfect(hedgerow.score(path, path), name)
 
@@ -82,7 +71,7 @@ def assert_perfect(found: list[Score], name: str) -> None:
     assert {"boundary_iou", "boundary_f1", "erqa", "completeness", "object_f1"} <= applies
 
 
-def test_a_field_that_is_missing_costs_a_quarter_of_the_objects(tmp_path: Path) -> None:
+def test_a_field_that_is_missing_costs_a_quarter_of_the_objects(raster, tmp_path: Path) -> None:
     reference, candidate = quarters(), quarters()
     candidate[:32, :32] = 0  # background: three objects of four, all three right
     found = values(hedgerow.score(raster(tmp_path / "c.tif", candidate), raster(tmp_path / "r.tif", reference)))
@@ -92,24 +81,26 @@ def test_a_field_that_is_missing_costs_a_quarter_of_the_objects(tmp_path: Path) 
     assert found["boundary_f1"] == 1.0  # the missing field's border is there: its neighbours and the background make it
 
 
-def test_a_mask_and_its_probability_are_one_map(tmp_path: Path) -> None:
+def test_a_mask_and_its_probability_are_one_map(raster, tmp_path: Path) -> None:
     byte, real = raster(tmp_path / "b.tif", mask()), raster(tmp_path / "f.tif", (mask() / 255).astype(np.float32))
     assert values(hedgerow.score(byte, real))["erqa"] == 1.0
 
 
-def test_a_mask_of_0_and_1_is_rendered_and_that_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mask_of_0_and_1_is_rendered_and_that_is_said(
+    raster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING, logger="hedgerow"):
         hedgerow.score(raster(tmp_path / "one.tif", mask() // 255), raster(tmp_path / "r.tif", mask()))
     assert "a 0/1 mask is rendered as 0/255" in caplog.text
 
 
-def test_a_probability_beyond_one_is_refused(tmp_path: Path) -> None:
+def test_a_probability_beyond_one_is_refused(raster, tmp_path: Path) -> None:
     path = raster(tmp_path / "p.tif", np.full((8, 8), 1.5, np.float32))
     with pytest.raises(ScoreError, match=r"values from 1\.5 to 1\.5"):
         hedgerow.score(path, path)
 
 
-def test_only_what_is_valid_in_both_maps_counts(tmp_path: Path) -> None:
+def test_only_what_is_valid_in_both_maps_counts(raster, tmp_path: Path) -> None:
     reference, candidate = quarters(), quarters()
     candidate[:, 32:] = 9  # wrong in the right half, which the reference does not know
     reference[:, 34:] = -1
@@ -119,7 +110,7 @@ def test_only_what_is_valid_in_both_maps_counts(tmp_path: Path) -> None:
     assert 0 < boundary.n <= 2 * (34 + 64)  # nothing is counted in the 30 columns that are invalid
 
 
-def test_maps_without_a_common_valid_pixel_are_refused(tmp_path: Path) -> None:
+def test_maps_without_a_common_valid_pixel_are_refused(raster, tmp_path: Path) -> None:
     left, right = quarters(), quarters()
     left[:, 32:], right[:, :32] = -1, -1
     with pytest.raises(ScoreError, match="no valid pixel in common"):
@@ -127,7 +118,7 @@ def test_maps_without_a_common_valid_pixel_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tile_px", [7, 32, 4096])
-def test_tiles_do_not_matter(tmp_path: Path, tile_px: int) -> None:
+def test_tiles_do_not_matter(raster, tmp_path: Path, tile_px: int) -> None:
     rng = np.random.default_rng(3)
     one = raster(tmp_path / "c.tif", np.kron(rng.integers(1, 9, (8, 8)), np.ones((8, 8))).astype(np.int16))
     other = raster(tmp_path / "r.tif", np.kron(rng.integers(1, 9, (8, 8)), np.ones((8, 8))).astype(np.int16))
@@ -146,7 +137,7 @@ def test_vectors_are_scored_on_a_grid_of_their_own(tmp_path: Path) -> None:
     assert values(hedgerow.score(half, reference, gsd_m=1))["object_precision"] == 1.0
 
 
-def test_a_raster_is_scored_by_vectors_in_another_crs(tmp_path: Path) -> None:
+def test_a_raster_is_scored_by_vectors_in_another_crs(raster, tmp_path: Path) -> None:
     reference = polygons(
         tmp_path / "r.gpkg", (0, 0, 32, 32), (32, 0, 64, 32), (0, 32, 32, 64), (32, 32, 64, 64), crs="EPSG:3857"
     )
@@ -155,7 +146,7 @@ def test_a_raster_is_scored_by_vectors_in_another_crs(tmp_path: Path) -> None:
     assert found["boundary_f1"] == 1.0
 
 
-def test_vectors_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_vectors_that_do_not_fit_are_refused(raster, tmp_path: Path) -> None:
     here, empty = polygons(tmp_path / "r.gpkg", (0, 0, 40, 40)), tmp_path / "e.gpkg"
     geopandas.GeoDataFrame({"class": []}, geometry=[], crs="EPSG:32633").to_file(empty, geometry_type="Polygon")
     with pytest.raises(ConfigError, match="--gsd METRES"):
@@ -177,13 +168,13 @@ def test_vectors_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         ({"crs": None}, "has no CRS"),
     ],
 )
-def test_other_grids_are_refused(tmp_path: Path, other: dict, text: str) -> None:
+def test_other_grids_are_refused(raster, tmp_path: Path, other: dict, text: str) -> None:
     one, two = raster(tmp_path / "a.tif", quarters()), raster(tmp_path / "b.tif", quarters(), **other)
     with pytest.raises((ScoreError, SourceError), match=text):
         hedgerow.score(one, two)
 
 
-def test_folders_need_a_stem_in_common(tmp_path: Path) -> None:
+def test_folders_need_a_stem_in_common(raster, tmp_path: Path) -> None:
     for folder, name in (("a", "x.tif"), ("b", "y.tif")):
         (tmp_path / folder).mkdir()
         raster(tmp_path / folder / name, quarters())
@@ -191,7 +182,7 @@ def test_folders_need_a_stem_in_common(tmp_path: Path) -> None:
         hedgerow.score(tmp_path / "a", tmp_path / "b")
 
 
-def test_a_pool_of_folders_adds_up_and_never_averages(tmp_path: Path) -> None:
+def test_a_pool_of_folders_adds_up_and_never_averages(raster, tmp_path: Path) -> None:
     small = np.kron(np.array([[1, 2]], np.int16), np.ones((16, 16), np.int16))
     for folder in ("ours", "theirs"):
         (tmp_path / folder).mkdir()
@@ -203,7 +194,7 @@ def test_a_pool_of_folders_adds_up_and_never_averages(tmp_path: Path) -> None:
     assert values(found)["object_recall"] == pytest.approx(4 / 6)  # four of six fields, not the mean of 1 and 0
 
 
-def test_scores_are_written_only_where_none_are(tmp_path: Path) -> None:
+def test_scores_are_written_only_where_none_are(raster, tmp_path: Path) -> None:
     path = raster(tmp_path / "map.tif", quarters())
     found = hedgerow.score(path, path, out=tmp_path / "scores")
     assert json.loads((tmp_path / "scores/scores.json").read_text())["scores"][0]["metric"] == found[0].metric

@@ -1,5 +1,7 @@
 """`hedgerow trace` and `hedgerow.trace`: which kind a raster is, which values are fields, and what is refused."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import geopandas
@@ -28,15 +30,10 @@ TRANSFORM = Affine(2, 0, 500000, 0, -2, 5000000)
 POINTS = [GroundControlPoint(0, 0, 11, 48), GroundControlPoint(0, 20, 12, 48)]
 
 
-def raster(path: Path, pixels: np.ndarray, tags: dict[str, str] | None = None, **options: object) -> Path:
-    bands = pixels if pixels.ndim == 3 else pixels[None]
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(bands), height=bands.shape[1], width=bands.shape[2], dtype=bands.dtype,
-        **({"crs": "EPSG:32633", "transform": TRANSFORM} | options),
-    ) as dataset:  # fmt: skip
-        dataset.write(bands)
-        dataset.update_tags(**(tags or {}))
-    return path
+@pytest.fixture(scope="module")
+def raster(raster: Callable[..., Path]) -> Callable[..., Path]:
+    """Pixels of 2 m."""
+    return partial(raster, transform=TRANSFORM)
 
 
 def halves() -> np.ndarray:
@@ -51,7 +48,7 @@ def test_an_array_is_traced_into_a_field_map() -> None:
     assert {border.left_id, border.right_id} == set(made.fields.id)
 
 
-def test_every_area_of_one_value_is_a_field_and_nodata_is_none(tmp_path: Path) -> None:
+def test_every_area_of_one_value_is_a_field_and_nodata_is_none(raster, tmp_path: Path) -> None:
     labels = halves()
     labels[:, 4:6] = 0  # a value as any other
     labels[3, 12] = -1
@@ -60,7 +57,7 @@ def test_every_area_of_one_value_is_a_field_and_nodata_is_none(tmp_path: Path) -
     assert sorted(fields.area) == [4.0 * 10 * 2, 4.0 * 10 * 4, 4.0 * 10 * 4, 4.0 * (100 - 1)]
 
 
-def test_burning_the_fields_gives_the_labels_back(tmp_path: Path) -> None:
+def test_burning_the_fields_gives_the_labels_back(raster, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     labels = np.kron(rng.permutation(30).reshape(5, 6) + 1, np.ones((4, 4))).astype(np.int32)
     trace_file(raster(tmp_path / "l.tif", labels), tmp_path / "map.gpkg", tile_px=7)
@@ -93,14 +90,14 @@ def geobox_window(geobox: GeoBox):
 
 
 @pytest.mark.parametrize("kind", ["labels", "classes", None])
-def test_a_kind_may_be_said(tmp_path: Path, kind: str | None) -> None:
-    path = raster(tmp_path / "l.tif", np.where(halves() == 5, 1, 2).astype(np.int16), {"HEDGEROW": "classes"})
+def test_a_kind_may_be_said(raster, tmp_path: Path, kind: str | None) -> None:
+    path = raster(tmp_path / "l.tif", np.where(halves() == 5, 1, 2).astype(np.int16), tags={"HEDGEROW": "classes"})
     trace_file(path, tmp_path / "map.gpkg", kind=kind)
     found = geopandas.read_file(tmp_path / "map.gpkg", layer="fields")
     assert found["class"].tolist() == (["field", "field"] if kind == "labels" else ["field", "forest"])
 
 
-def test_classes_are_kept_and_border_pixels_go_to_the_nearest_region(tmp_path: Path) -> None:
+def test_classes_are_kept_and_border_pixels_go_to_the_nearest_region(raster, tmp_path: Path) -> None:
     codes = np.array([[1] * 4 + [3] * 2 + [2] * 4] * 4 + [[1] * 5 + [2] * 5] + [[0] * 10], np.uint8)
     codes[0, 0] = 255
     trace_file(raster(tmp_path / "c.tif", codes, nodata=255), tmp_path / "map.gpkg", kind="classes")
@@ -112,7 +109,7 @@ def test_classes_are_kept_and_border_pixels_go_to_the_nearest_region(tmp_path: P
     assert sorted(borders.class_pair) == ["field|forest", "field|other", "forest|other"]
 
 
-def test_the_codes_of_classes_may_be_said(tmp_path: Path) -> None:
+def test_the_codes_of_classes_may_be_said(raster, tmp_path: Path) -> None:
     """As masks of fields and boundaries have them: 0 background, 1 field, 2 boundary."""
     codes = np.array([[0] * 2 + [1] * 4 + [2] * 2 + [1] * 4] * 6, np.uint8)
     path = raster(tmp_path / "mask.tif", codes)
@@ -128,7 +125,9 @@ def test_the_codes_of_classes_may_be_said(tmp_path: Path) -> None:
         trace_file(path, tmp_path / "two.gpkg", kind="labels=a")
 
 
-def test_areas_of_a_few_pixels_are_told_to_look_like_imagery(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_areas_of_a_few_pixels_are_told_to_look_like_imagery(
+    raster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 4000, (40, 40)).astype(np.uint16)
     trace_file(raster(tmp_path / "b4.tif", pixels), tmp_path / "a.gpkg")
     assert "is this imagery?" in caplog.text
@@ -139,7 +138,9 @@ def test_areas_of_a_few_pixels_are_told_to_look_like_imagery(tmp_path: Path, cap
 
 
 @pytest.mark.parametrize(("scheduler", "tile_px"), [("sync", 3), ("threads", 7), ("processes", 9)])
-def test_tiles_schedulers_and_workers_do_not_show_in_the_file(tmp_path: Path, tile_px: int, scheduler: str) -> None:
+def test_tiles_schedulers_and_workers_do_not_show_in_the_file(
+    raster, tmp_path: Path, tile_px: int, scheduler: str
+) -> None:
     labels = np.random.default_rng(3).integers(0, 4, (20, 33)).astype(np.int32)
     path = raster(tmp_path / "l.tif", labels, nodata=0)
     trace_file(path, tmp_path / "one.gpkg", scheduler="sync")
@@ -150,7 +151,9 @@ def test_tiles_schedulers_and_workers_do_not_show_in_the_file(tmp_path: Path, ti
         assert_geodataframe_equal(one, two)
 
 
-def test_a_raster_is_read_by_windows_and_nothing_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raster_is_read_by_windows_and_nothing_else_is_left(
+    raster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[tuple[int, int]] = []
     read = _traceable._pixels
 
@@ -166,7 +169,9 @@ def test_a_raster_is_read_by_windows_and_nothing_else_is_left(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_probabilities_may_be_bytes_or_floats_of_all_classes_or_of_field_alone(tmp_path: Path, dtype: type) -> None:
+def test_probabilities_may_be_bytes_or_floats_of_all_classes_or_of_field_alone(
+    raster, tmp_path: Path, dtype: type
+) -> None:
     share = np.full((30, 40), 0.8)
     share[:, 18:22] = 0.2
     four = np.stack([1 - share, share, np.zeros_like(share), np.zeros_like(share)])
@@ -179,7 +184,7 @@ def test_probabilities_may_be_bytes_or_floats_of_all_classes_or_of_field_alone(t
     assert one.confidence.tolist() == pytest.approx([0.8, 0.8])
 
 
-def test_pixels_that_are_not_a_number_are_nodata(tmp_path: Path) -> None:
+def test_pixels_that_are_not_a_number_are_nodata(raster, tmp_path: Path) -> None:
     share = np.full((10, 10), 0.9, np.float32)
     share[:, 5] = np.nan
     trace_file(raster(tmp_path / "p.tif", share), tmp_path / "map.gpkg", kind="probability", tracer="components")
@@ -188,7 +193,7 @@ def test_pixels_that_are_not_a_number_are_nodata(tmp_path: Path) -> None:
     assert len(geopandas.read_file(tmp_path / "map.gpkg", layer="borders")) == 0
 
 
-def test_a_nodata_value_need_be_no_probability(tmp_path: Path) -> None:
+def test_a_nodata_value_need_be_no_probability(raster, tmp_path: Path) -> None:
     share = np.full((10, 10), 0.9, np.float32)
     share[:, 5] = -9999
     path = raster(tmp_path / "p.tif", share, nodata=-9999)
@@ -200,7 +205,7 @@ def test_a_nodata_value_need_be_no_probability(tmp_path: Path) -> None:
         trace_file(raster(tmp_path / "untold.tif", share), tmp_path / "untold.gpkg", kind="probability")
 
 
-def test_a_turned_grid_is_traced_where_it_lies(tmp_path: Path) -> None:
+def test_a_turned_grid_is_traced_where_it_lies(raster, tmp_path: Path) -> None:
     turned = TRANSFORM @ Affine.rotation(30) @ Affine.shear(10, 0)
     labels = np.kron(np.arange(1, 13).reshape(3, 4), np.ones((5, 6))).astype(np.int32)
     trace_file(raster(tmp_path / "l.tif", labels, transform=turned), tmp_path / "map.gpkg", tile_px=7)
@@ -216,7 +221,7 @@ def test_a_turned_grid_is_traced_where_it_lies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extension", ["gpkg", "fgb", "parquet", "shp"])
 @pytest.mark.parametrize("kind", ["labels", "classes"])
 def test_a_raster_of_nodata_makes_empty_layers(
-    tmp_path: Path, kind: str, extension: str, caplog: pytest.LogCaptureFixture
+    raster, tmp_path: Path, kind: str, extension: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = raster(tmp_path / "l.tif", np.full((6, 7), 9, np.uint8), nodata=9)
     made = trace_file(path, tmp_path / f"map.{extension}", kind=kind)
@@ -249,7 +254,7 @@ def test_a_raster_of_nodata_makes_empty_layers(
     ],
 )
 def test_a_raster_that_holds_no_labels_is_refused(
-    tmp_path: Path, pixels: np.ndarray, options: dict, error: type[HedgerowError], text: str
+    raster, tmp_path: Path, pixels: np.ndarray, options: dict, error: type[HedgerowError], text: str
 ) -> None:
     path = raster(tmp_path / "l.tif", pixels, **options)
     with pytest.raises(error, match=text):
@@ -273,7 +278,7 @@ def test_a_raster_that_holds_no_labels_is_refused(
         ({"raster": "missing.tif"}, "cannot be read as a raster"),
     ],
 )
-def test_a_trace_that_cannot_be_made_is_refused(tmp_path: Path, options: dict, text: str) -> None:
+def test_a_trace_that_cannot_be_made_is_refused(raster, tmp_path: Path, options: dict, text: str) -> None:
     labels = raster(tmp_path / "l.tif", halves())
     source = tmp_path / options.pop("raster") if "raster" in options else labels
     with pytest.raises(HedgerowError, match=text):
@@ -290,7 +295,7 @@ def test_sizes_that_are_none_are_refused_before_the_work(name: str, size: float)
         hedgerow.trace(halves(), GeoBox((10, 20), TRANSFORM, "EPSG:32633"), **{name: size})
 
 
-def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
+def test_a_file_is_replaced_only_when_asked(raster, tmp_path: Path) -> None:
     labels = raster(tmp_path / "l.tif", halves())
     (tmp_path / "map.gpkg").write_text("mine")
     with pytest.raises(ConfigError, match="is there already"):
@@ -300,19 +305,19 @@ def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [(-0.1, 0.5), (0.5, 1.5)])
-def test_floats_that_are_no_probabilities_are_refused(tmp_path: Path, values: tuple[float, float]) -> None:
+def test_floats_that_are_no_probabilities_are_refused(raster, tmp_path: Path, values: tuple[float, float]) -> None:
     path = raster(tmp_path / "p.tif", np.full((4, 4), values[0], np.float32) + np.eye(4, dtype=np.float32) * values[1])
     with pytest.raises(SourceError, match="are no probabilities: scale them to"):
         trace_file(path, tmp_path / "map.gpkg", kind="probability")
 
 
-def test_a_label_beyond_31_bits_does_no_harm_where_it_is_nodata(tmp_path: Path) -> None:
+def test_a_label_beyond_31_bits_does_no_harm_where_it_is_nodata(raster, tmp_path: Path) -> None:
     labels = np.array([[1, 2**32 - 1], [2, 2]], np.uint32)
     trace_file(raster(tmp_path / "l.tif", labels, nodata=2**32 - 1), tmp_path / "map.gpkg")
     assert geopandas.read_file(tmp_path / "map.gpkg", layer="fields").area.tolist() == [4.0, 8.0]
 
 
-def test_more_fields_than_numbers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_fields_than_numbers_are_refused(raster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(components, "MOST", 199)
     path = raster(tmp_path / "l.tif", np.arange(200, dtype=np.int32).reshape(10, 20))
     with pytest.raises(GeometryError, match=r"200 areas are more than can be numbered \(199\)"):
@@ -320,7 +325,7 @@ def test_more_fields_than_numbers_are_refused(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "map.gpkg").exists()
 
 
-def test_blocks_tiles_and_their_number_are_told(tmp_path: Path) -> None:
+def test_blocks_tiles_and_their_number_are_told(raster, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     path = raster(tmp_path / "l.tif", halves())
     trace_file(path, tmp_path / "map.gpkg", tile_px=10, scheduler="sync", progress=lambda *said: told.append(said))

@@ -107,12 +107,88 @@ def test_gradients_flow_through_what_was_asked() -> None:
     assert model.blocks[1].mlp.fc2.weight.grad is None
 
 
+class Plain(nn.Module):
+    """A user's network: parts that give a tuple, a dict, nothing, and one that runs twice."""
+
+    def __init__(self, *, whole: bool = True) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList([Halves(), Halves()])  # itself never called
+        self.named = Named()
+        self.act = nn.ReLU()
+        self.spare = nn.Conv2d(3, 4, 1)
+        self.logits = nn.Identity()  # bears the name of the network's own output
+        self.whole = whole
+
+    def forward(self, x: Tensor) -> object:
+        left, right = self.levels[1](self.levels[0](x)[0])
+        out = self.act(self.named(self.act(left - right))["out"] - 0.5)
+        return 2 * self.logits(out) if self.whole else {"out": out}
+
+
+class Halves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.conv(x).chunk(2, dim=1)  # type: ignore[no-any-return]
+
+
+class Named(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"out": self.conv(x)}
+
+
 def test_a_network_that_names_nothing_is_asked_by_its_submodules() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
     x = images()
     seen = features(model, x, ["0", "logits"])
-    assert tap_names(model) == ("0", "1", "logits")
+    assert tap_names(model, x) == ("0", "1", "logits")
     assert torch.equal(seen["0"].relu(), seen["logits"])
+
+
+def test_of_a_network_that_names_nothing_what_can_be_had_is_listed_and_nothing_else() -> None:
+    model, x = Plain(), images()
+    names = tap_names(model, x[:1, :, :8, :8])
+    assert names == ("levels.0.conv", "levels.1.conv", "named.conv", "act", "logits")
+    assert all(isinstance(value, Tensor) for value in features(model, x, names).values())
+    for name in {name for name, _ in model.named_modules()} - set(names):
+        with pytest.raises(ModelError):
+            features(model, x, [name])
+    assert not any(m._forward_hooks for m in model.modules())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_of_a_part_that_runs_twice_the_last_output_counts() -> None:
+    seen = features(Plain(), images(), ["named.conv", "act", "logits"])
+    assert torch.equal(seen["act"], (seen["named.conv"] - 0.5).relu())
+    assert torch.equal(seen["logits"], 2 * seen["act"])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("levels.0", "'levels.0' returned a tuple"), ("named", "'named' returned a dict"), ("spare", "was not passed"),
+     ("levels", "was not passed"), ("gone", "It has: levels.0.conv, levels.1.conv, named.conv, act, logits ")],
+)  # fmt: skip
+def test_what_gives_no_tensor_is_refused_with_the_reason(name: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason):
+        features(Plain(), images(), [name])
+
+
+def test_a_network_that_returns_no_tensor_has_no_logits() -> None:
+    model = Plain(whole=False)
+    assert tap_names(model, images()) == ("levels.0.conv", "levels.1.conv", "named.conv", "act")
+    with pytest.raises(ModelError, match="'logits' returned a dict"):
+        features(model, images(), ["logits"])
+
+
+def test_images_are_asked_for_where_only_a_run_tells() -> None:
+    with pytest.raises(ModelError, match=r"Plain does not name what it shows.*tap_names\(model, images\)"):
+        tap_names(Plain())
 
 
 @pytest.mark.parametrize(
@@ -122,20 +198,6 @@ def test_a_name_that_is_not_there_is_refused_and_what_is_there_is_told(names: li
     with pytest.raises(ModelError, match=reason) as caught:
         features(network(), images(), names)
     assert "\n" not in str(caught.value)
-
-
-def test_a_part_that_does_not_run_is_told() -> None:
-    class Spare(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.used, self.spare = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            out: Tensor = self.used(x)
-            return out
-
-    with pytest.raises(ModelError, match="'spare' was not passed"):
-        features(Spare(), images(), ["spare"])
 
 
 def test_hooks_are_gone_after_a_failure() -> None:

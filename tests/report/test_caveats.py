@@ -20,6 +20,11 @@ def test_a_model_s_facts_stand_with_the_settings(run_folder: Path, edit: Callabl
     assert "made by the model m &lt;1&gt;; its licence: MIT." in page
 
 
+def test_whom_the_model_s_card_names_is_named(run_folder: Path, edit: Callable[..., None]) -> None:
+    edit(model={"name": "m", "licence": "CC-BY-4.0", "attribution": "Parcels: the <Survey>", "bands": ["red"]})
+    assert "<p>Parcels: the &lt;Survey&gt;</p>" in page_of(run_folder)
+
+
 def test_an_unknown_licence_is_said_to_be_asked_for(run_folder: Path, edit: Callable[..., None]) -> None:
     edit(model={"name": "m", "licence": "unknown", "bands": ["red"], "gsd_m": None})
     assert "ask its makers before the maps are passed on" in page_of(run_folder)

@@ -10,6 +10,7 @@ import rasterio
 import shapely
 from pydantic import ValidationError
 from rasterio.features import rasterize
+from scipy.ndimage import binary_dilation, uniform_filter
 
 from hedgerow.errors import ConfigError
 from hedgerow.geo.metres import pixel_size_m
@@ -201,3 +202,42 @@ def test_sample_tiles_come_from_their_seed(tiles, tmp_path):
         assert new.transform == kept.transform
         # Other versions of the geometry and image libraries may round a border pixel differently.
         assert np.abs(new.read().astype(int) - kept.read()).mean() < 0.5
+
+
+def flat(scene, names=("red", "green", "blue")) -> np.ndarray:
+    """Return the deviation of brightness from the mean of the 5 x 5 pixels around, in units of the picture."""
+    grey = scene.image[[scene.bands.index(n) for n in names]].astype(np.float64).mean(axis=0)
+    return np.abs(grey - uniform_filter(grey, 5))
+
+
+def test_lakes_and_rivers_take_land_from_fields_and_nothing_else_changes_without_them():
+    options = {"seed": 5, "gsd_m": 2.0, "style": "european"}
+    dry, wet = render(small(**options)), render(small(**options, lakes=3))
+    assert (wet.classes == OTHER).mean() > (dry.classes == OTHER).mean() + 0.1
+    assert ((wet.classes == FOREST) & (dry.classes != FOREST)).mean() < 1e-3  # the woods stay where they were
+    # Water is the smoothest of all: its middle stands out in the flattest pixels of what is neither field nor wood.
+    assert np.quantile(flat(wet)[wet.classes == OTHER], 0.1) < np.quantile(flat(dry)[dry.classes == OTHER], 0.1)
+    assert shapely.coverage_is_valid(wet.truth.geometry.to_numpy())
+    assert (render(small(**options, lakes=0)).image == dry.image).all()
+
+
+def test_waterways_that_cut_nothing_are_seen_but_not_drawn():
+    for seed in range(30):
+        options = {"seed": seed, "gsd_m": 4.0, "style": "section"}
+        cut, whole = render(small(**options)), render(small(**options, waterways=0))
+        healed = (cut.classes == OTHER) & (whole.classes == FIELD)
+        if healed.mean() > 0.005:
+            break
+    assert len(whole.truth) < len(cut.truth)
+    near = binary_dilation(healed, iterations=4) & ~binary_dilation(healed, iterations=2) & (whole.classes == FIELD)
+    grey = whole.image.astype(np.float64).mean(axis=0)
+    assert abs(np.median(grey[healed]) - np.median(grey[near])) > 3  # of 255
+
+
+def test_crowns_of_low_contrast_make_even_woods():
+    options = {"seed": 2, "gsd_m": 1.0, "style": "european", "height_px": 320, "width_px": 320}
+    rough, even = render(small(**options)), render(small(**options, crowns=0.1))
+    wood = rough.classes == FOREST
+    assert wood.mean() > 0.05
+    assert (rough.parcels == even.parcels).all()
+    assert np.median(flat(even)[wood]) < 0.6 * np.median(flat(rough)[wood])

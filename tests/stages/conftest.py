@@ -1,4 +1,4 @@
-"""What the tests of the stages share: an `Each` that is as unkind as a process pool."""
+"""What the tests of the stages share: an `Each` that is as unkind as a process pool, and when two maps are the same."""
 
 import pickle
 import random
@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+import shapely
+
+from hedgerow.records import FieldMap
 
 
 def shuffling(seed: int) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]:
@@ -26,3 +29,15 @@ def shuffling(seed: int) -> Callable[[Callable[[Any], Any], Iterable[Any]], Iter
 def shuffled_and_pickled() -> Callable[[int], Any]:
     """`shuffling`, by seed."""
     return shuffling
+
+
+@pytest.fixture(scope="session")
+def all_of() -> Callable[[FieldMap], list[Any]]:
+    """All that a map says, its coordinates to the last bit."""
+
+    def told(found: FieldMap) -> list[Any]:
+        frames = (found.fields, found.borders)
+        columns = [frame.drop(columns="geometry").to_json() for frame in frames]
+        return [*(shapely.to_wkb(frame.geometry.values).tolist() for frame in frames), *columns, dict(found.summary)]
+
+    return told

@@ -1,9 +1,12 @@
 """Training samples: sets and 3 px borders where they belong, nothing claimed where nothing is known."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
@@ -14,9 +17,9 @@ from hedgerow.errors import SourceError
 from hedgerow.geo.windows import Window
 from hedgerow.records import BORDER, FIELD, FOREST, OTHER
 from hedgerow.training.augment import noise_patch, turned, weathered
-from hedgerow.training.crops import Cut, crop_at, draw_crop, resized, shrunk
+from hedgerow.training.crops import Crop, Cut, crop_at, draw_crop, resized, shrunk
 from hedgerow.training.plan import Augment, FolderData, SyntheticData
-from hedgerow.training.scenes import ANY, LabelledScene, load_scenes
+from hedgerow.training.scenes import ANY, LabelledScene, load_scenes, unseen_classes
 
 SceneOf = Callable[..., LabelledScene]
 BANDS = ("red", "green", "blue")
@@ -86,10 +89,66 @@ def test_truth_that_ends_at_the_frame_or_at_nodata_makes_no_border(scene_of: Sce
     assert (got[:, 38:] == ANY).all()
 
 
+@pytest.mark.parametrize("shrink", [1, 2, 4])
+def test_nor_does_it_in_a_shrunk_crop(shrink: int, scene_of: SceneOf) -> None:
+    """A border is 3 px wide in what the network sees, and so is what covers it 2 px there: `shrink` times as many."""
+    valid = np.ones((96, 96), bool)
+    valid[:, 80:] = False
+    image = np.zeros((3, 96, 96), np.float32)
+    scene = scene_of(polygons=np.asarray([shapely.box(0, 0, 80, 96)], object), valid=valid, image=image)
+    _, got = crop_at(scene, Window(0, 0, 96, 96), 96, shrink=shrink)
+    assert set(np.unique(got)) == {_F, ANY}
+    assert (got[:, 80 // shrink - 2 :] == ANY).all()
+    assert (got[2:-2, 2 : 80 // shrink - 2] == _F).all()
+
+
+@pytest.mark.parametrize(("crop_px", "strip"), [(48, 2), (24, 4), (12, 8)])
+def test_the_strip_of_which_nothing_is_known_is_2_px_of_the_crop_whatever_the_range_of_zooms(
+    crop_px: int, strip: int, scene_of: SceneOf
+) -> None:
+    scene = scene_of(zoom=(0.1, 1.0))
+    known = np.zeros((48, 48), bool)
+    known[strip:-strip, strip:-strip] = True
+    np.testing.assert_array_equal(scene.known(48 / crop_px), known)
+    _, got = crop_at(scene, Window(0, 0, 48, 48), crop_px)
+    assert (got != ANY).sum() == (crop_px - 4) ** 2
+
+
+def test_border_points_are_those_that_a_crop_of_that_zoom_knows(scene_of: SceneOf) -> None:
+    """The outline lies at 12 and at 30 of 48: 12 px lie between its upper left half and the frame, 17 below."""
+    scene = scene_of(zoom=(0.1, 1.0))
+    every = {(y, x) for y in range(12, 31) for x in range(12, 31) if {y, x} & {12, 30}}
+    assert {tuple(p) for p in scene.border_points(1).tolist()} == every
+    assert {tuple(p) for p in scene.border_points(6).tolist()} == every
+    assert {tuple(p) for p in scene.border_points(6.5).tolist()} == {p for p in every if min(p) >= 13}
+    assert len(scene.border_points(9)) == 0
+
+
+def rows_of(crops: list[Crop]) -> Counter[int]:
+    return Counter(int(crop.place.split()[2].split(".")[0]) for crop in crops)
+
+
+@pytest.mark.parametrize(
+    ("point", "side", "first", "last"),
+    [(20, 16, 5, 20), (3, 16, 0, 3), (45, 16, 30, 32), (20, 44, 0, 4), (20, 48, 0, 0), (20, 52, -4, 0)],
+)
+def test_crops_laid_round_a_point_are_as_likely_anywhere_where_they_show_it(
+    point: int, side: int, first: int, last: int, scene_of: SceneOf
+) -> None:
+    """A scene of 48 px whose only border is one pixel: rows from max(0, point - side + 1) to min(point, 48 - side)."""
+    speck = shapely.box(point + 0.4, point + 0.4, point + 0.6, point + 0.6)
+    scene = scene_of(polygons=np.asarray([speck], object))
+    assert scene.border_points(1).tolist() == [[point, point]]
+    seen = rows_of([draw_crop(scene, Cut(side, border_share=1), rng(k)) for k in range(240)])
+    assert set(seen) == set(range(first, last + 1))
+    fair = 240 / (last - first + 1)
+    assert max(seen.values()) < fair + 5 * fair**0.5  # 5 standard deviations
+
+
 def test_a_crop_inside_the_scene_is_the_window_of_the_scene(scene_of: SceneOf) -> None:
     image = np.arange(48 * 48, dtype=np.float32).reshape(1, 48, 48)
     scene = scene_of(image=image)
-    whole = np.where(scene.known, scene.targets(scene.transform, (48, 48)), ANY)
+    whole = np.where(scene.known(1), scene.targets(scene.transform, (48, 48)), ANY)
     for y, x in ((0, 0), (7, 30), (32, 32)):
         got, sets = crop_at(scene, Window(y, x, y + 16, x + 16), 16)
         np.testing.assert_array_equal(got, image[:, y : y + 16, x : x + 16])
@@ -102,7 +161,7 @@ def test_a_shrunk_crop_is_the_same_window_with_fewer_pixels(scene_of: SceneOf) -
     image, got = crop_at(scene, Window(0, 0, 48, 48), 48, shrink=2)
     assert image.shape == (3, 24, 24)
     want = square(24, slice(5, 17), slice(8, 14))
-    np.testing.assert_array_equal(got[1:-1, 1:-1], want[1:-1, 1:-1])
+    np.testing.assert_array_equal(got[2:-2, 2:-2], want[2:-2, 2:-2])
     np.testing.assert_allclose(image[:, 4:-4, 4:-4], scene.image[:, 8:-8:2, 8:-8:2] + 0.5 / 47, atol=1e-5)
 
 
@@ -132,11 +191,11 @@ def test_crops_at_borders_show_one(scene_of: SceneOf) -> None:
 
 
 def test_border_points_are_known_pixels_on_the_outline(scene_of: SceneOf) -> None:
-    points = scene_of().border_points
+    points = scene_of().border_points(1)
     assert {tuple(p) for p in points} >= {(12, 12), (12, 30), (30, 12), (30, 30), (20, 12)}
     assert set(np.unique(points)) <= set(range(12, 31))
     assert all(12 in p or 30 in p for p in points.tolist())
-    assert len(scene_of(polygons=np.zeros(0, object), classes=np.zeros(0, np.uint8)).border_points) == 0
+    assert len(scene_of(polygons=np.zeros(0, object), classes=np.zeros(0, np.uint8)).border_points(1)) == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -245,6 +304,39 @@ def test_a_folder_of_scenes_is_read_with_the_truth_beside_it(scenes_folder: Path
     assert {_F, _B} <= set(np.unique(sets))
     assert 0 <= scene.image.min() < scene.image.max() <= 1
     assert {s.name for s in load_scenes(FolderData(path=scenes_folder, exclude=("woods",)), BANDS, 0)} == {"strips"}
+
+
+def test_nodata_and_constants_are_those_of_a_run(raster: Callable[..., Path], tmp_path: Path) -> None:
+    """Stored 10, 60 and 110 are 0, 0.5 and 1 of 10..110; 7 in all bands is no measurement, and takes the mean."""
+    columns = np.repeat(np.asarray([10, 60, 110, 7], np.uint8), 8)
+    raster(tmp_path / "steps.tif", np.broadcast_to(columns, (3, 32, 32)), photometric="RGB")
+    field = gpd.GeoDataFrame(geometry=[shapely.box(500_004, 4_999_972, 500_012, 4_999_996)], crs=32633)
+    field.to_file(tmp_path / "steps.gpkg")
+    constants = {"low": (10.0, 10.0, 10.0), "high": (110.0, 110.0, 110.0)}
+    (scene,) = load_scenes(FolderData(path=tmp_path, nodata=7, scaling=constants), BANDS, 0)
+    np.testing.assert_array_equal(scene.valid, np.broadcast_to(columns != 7, (32, 32)))
+    want = np.repeat(np.asarray([0, 0.5, 1, 0.5], np.float32), 8)
+    np.testing.assert_allclose(scene.image, np.broadcast_to(want, (3, 32, 32)), atol=1e-6)
+
+
+def test_a_class_counts_as_seen_only_where_it_is_known(scene_of: SceneOf) -> None:
+    """A forest outside of the image, in nodata, or in the strip along the frame teaches nothing."""
+    field = shapely.box(12.5, 12.5, 30.5, 30.5)
+
+    def unseen(forest: shapely.Polygon, **changes: Any) -> tuple[str, ...]:
+        both = {"polygons": np.asarray([field, forest], object), "classes": np.asarray([FIELD, FOREST], np.uint8)}
+        return unseen_classes([scene_of(**both, **changes)])
+
+    assert unseen(shapely.box(32, 32, 40, 40)) == ()
+    assert unseen(shapely.box(12, 60, 30, 80)) == ("forest",)
+    assert unseen(shapely.box(0, 0, 48, 2)) == ("forest",)
+    valid = np.ones((48, 48), bool)
+    valid[31:] = False
+    assert unseen(shapely.box(12, 33, 30, 40), valid=valid) == ("forest",)
+    assert unseen(shapely.box(32, 32, 40, 40), unlabelled=ANY) == ("other",)
+    assert unseen(shapely.box(0, 0, 48, 48), unlabelled=_O) == ("other",)  # nothing is left outside of polygons
+    far = np.asarray([shapely.box(60, 60, 70, 70)], object)
+    assert unseen_classes([scene_of(polygons=far)]) == ("field", "forest", "border")
 
 
 def test_two_splits_by_rows_share_no_pixel_and_make_the_whole(scenes_folder: Path) -> None:

@@ -1,5 +1,7 @@
 """The training loop: its schedule, its running mean, its judge and its promises about chance and failure."""
 
+import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from hedgerow.randomness import integer_seed
 from hedgerow.records import BORDER, CLASSES, FIELD
 from hedgerow.training import fit as fitting
 from hedgerow.training.batches import Batch, held_out_batches
+from hedgerow.training.clock import Clock
 from hedgerow.training.fit import Fitted, average, fit
 from hedgerow.training.judge import judge
 from hedgerow.training.plan import TrainConfig
@@ -113,6 +116,29 @@ def test_it_is_judged_at_every_so_many_steps_and_at_the_last() -> None:
     assert {"loss", "seconds", "synthetic_loss", "synthetic_field_iou", "synthetic_border_f1"} < set(result.history[0])
     assert [event for event in heard if event[0] == "train"] == [("train", i, 5) for i in range(1, 6)]
     assert result.scenes == ("synthetic-0", "synthetic-1")
+
+
+def test_every_evaluation_says_how_long_the_rest_takes(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        fit(brief(steps=4, held_out=[]))
+    first, last = (record.message for record in caplog.records if record.message.startswith("step"))
+    assert re.match(r"step 2 of 4, \d+ s left: loss \d", first)
+    assert re.match(r"step 4 of 4: loss \d", last)
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "share", "told"), [(10, 2, "20 s left"), (30, 24, "12 min left"), (3600, 3.4, "3.4 h left")]
+)
+def test_time_left_is_a_multiple_of_the_time_since_the_clock_began(
+    passed_s: float, share: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a training took before it was stopped says nothing of the pace now."""
+    now = [1000.0]
+    monkeypatch.setattr("hedgerow.training.clock.time.monotonic", lambda: now[0])
+    clock = Clock(before=500)
+    now[0] += passed_s
+    assert clock.left(share) == told
+    assert clock.seconds == 500 + passed_s
 
 
 def test_half_precision_arithmetic_trains_full_precision_weights() -> None:

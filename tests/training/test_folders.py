@@ -83,6 +83,19 @@ def test_loading_tells_of_every_scene(scenes_folder: Path, tmp_path: Path) -> No
     assert heard == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_the_card_names_the_constants_of_all_that_was_learned_from(
+    scenes_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    constants = "{low: [0, 0, 0], high: [200, 210, 220]}"
+    scaled = f"{{kind: folder, path: {scenes_folder}, scaling: {constants}}}"
+    sets = (*FEW, "held_out=[]", f"data=[{scaled}]")
+    assert train("smoke", tmp_path / "one", sets=sets).scaling == {"low": (0, 0, 0), "high": (200, 210, 220)}
+    assert not [r for r in caplog.records if "scaled in several ways" in r.message]
+    mixed = (*sets[:-1], f"data=[{scaled}, {{scenes: 1, scene_px: 64, gsd_m: [1, 2]}}]")
+    assert train("smoke", tmp_path / "two", sets=mixed).scaling is None
+    assert [r for r in caplog.records if "scaled in several ways" in r.message]
+
+
 def test_a_raster_without_a_valid_pixel_is_not_said_to_lack_truth(scenes_folder: Path, tmp_path: Path) -> None:
     shutil.copy(scenes_folder / "strips.gpkg", tmp_path / "strips.gpkg")
     with rasterio.open(scenes_folder / "strips.tif") as file:
@@ -98,6 +111,6 @@ def test_a_raster_that_is_nothing_but_edge_is_warned_of(
 ) -> None:
     """At a zoom of 0.02 the 2 network px along the frame of which nothing is known are 100 px: all of it."""
     with caplog.at_level(logging.WARNING):
-        entry = f"[{{kind: folder, path: {scenes_folder}, include: [strips], zoom: [0.02, 1]}}]"
+        entry = f"[{{kind: folder, path: {scenes_folder}, include: [strips], zoom: [0.02, 0.02]}}]"
         train("smoke", tmp_path / "out", sets=(*FEW, "held_out=[]", f"data={entry}"))
     assert any("strips: teaches nothing" in record.message for record in caplog.records)

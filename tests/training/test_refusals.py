@@ -1,6 +1,7 @@
 """What cannot be trained on is refused in one line that says what to do."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
@@ -42,6 +43,22 @@ def test_a_band_that_the_raster_has_not_is_refused(scenes_folder: Path, tmp_path
 def test_bands_and_backbone_must_agree(tmp_path: Path) -> None:
     told = refused((*FEW, "bands=[red, green]", "backbone.bands=3"), tmp_path / "out")
     assert "backbone.bands is 3, but there are 2 bands (red, green)" in told
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "use --device cpu" in refused((*FEW, "device=cuda"), tmp_path / "out")
+    assert "there is auto, cpu and cuda" in refused((*FEW, "device=tpu"), tmp_path / "out")
+    assert "there is cpu:0" in refused((*FEW, "device=cpu:x"), tmp_path / "out")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert "there is cuda:0 to cuda:1" in refused((*FEW, "device=cuda:2"), tmp_path / "out")
+
+
+def test_held_out_scenes_without_truth_are_refused(scenes_folder: Path, tmp_path: Path) -> None:
+    shutil.copy(scenes_folder / "strips.tif", tmp_path / "alone.tif")
+    held_out = f"held_out=[{{kind: folder, path: {tmp_path}}}]"
+    assert "no truth beside it" in refused((*FEW[:3], held_out), tmp_path / "out")
 
 
 def test_a_pickle_to_start_from_is_refused(tmp_path: Path) -> None:

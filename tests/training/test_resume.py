@@ -1,10 +1,12 @@
 """A training that was stopped and goes on ends where it would have ended: bit for bit, on the CPU."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hedgerow.errors import ConfigError, ModelError
@@ -76,6 +78,22 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"another `seed` \(1, now 2\)"):
         train("smoke", out, sets=(*SETS, "seed=2"), resume=True)
     assert train("smoke", out, sets=(*SETS, "readers=0"), resume=True)
+
+
+def test_a_state_that_knows_nothing_of_later_settings_goes_on(uninterrupted: Path, tmp_path: Path) -> None:
+    """As versions without `optimizer.trunk_lr` and `data.land` wrote it; a value other than the default counts."""
+    out = tmp_path / "model"
+    stopped_at(4, out)
+    with safe_open(out / STATE, framework="pt") as file:
+        told = dict(file.metadata())
+    old = json.loads(told["settings"])
+    del old["optimizer"]["trunk_lr"], old["data"][0]["land"]
+    save_file(load_file(out / STATE), out / STATE, told | {"settings": json.dumps(old)})
+    with pytest.raises(ModelError, match="another `optimizer`"):
+        train("smoke", out, sets=(*SETS, "optimizer.trunk_lr=0.5"), resume=True)
+    train("smoke", out, sets=SETS, resume=True)
+    one, two = load_file(uninterrupted / WEIGHTS), load_file(out / WEIGHTS)
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hedgerow.config import configs_folder, load_yaml
 from hedgerow.training.plan import TrainConfig
-from hedgerow.training.schedule import phases
+from hedgerow.training.schedule import phases, work
 
 SMOKE = load_yaml(configs_folder() / "train" / "smoke.yaml")
 
@@ -30,6 +30,14 @@ def test_without_a_curriculum_there_is_one_phase_at_full_resolution() -> None:
 def test_noise_patches_come_with_full_resolution() -> None:
     coarse, fine = phases(config(steps=8, curriculum={"noise_std": 0.2}))
     assert (coarse.cut.noise_std, fine.cut.noise_std) == (0, 0.2)
+
+
+def test_a_step_on_shrunk_crops_is_as_much_work_as_it_has_pixels() -> None:
+    """Of 40 steps 30 see a quarter of the pixels: 7.5 and 10; from step 20 to 34 it is 10 quarters and 4."""
+    both = phases(config(steps=40, curriculum={"share": 0.75, "shrink": 2}))
+    assert work(both, 0, 40) == 17.5
+    assert work(both, 20, 34) == 6.5
+    assert work(both, 40, 40) == 0
 
 
 def test_the_rate_begins_anew_at_the_switch() -> None:

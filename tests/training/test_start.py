@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hedgerow.config import configs_folder, load_yaml
 from hedgerow.errors import ModelError
 from hedgerow.jobs.training import train
-from hedgerow.models.store import load
+from hedgerow.models.store import WEIGHTS, ModelCard, load, read_card, save
 from hedgerow.training.plan import TrainConfig
 from hedgerow.training.start import fresh, start_from
 
+FEW = ("steps=1", "batch=1", "crop_px=32", "held_out=[]")
 SMOKE = load_yaml(configs_folder() / "train" / "smoke.yaml")
 
 
@@ -56,6 +57,38 @@ def test_a_training_starts_from_a_model_folder(finished: Path, tmp_path: Path) -
     train("smoke", tmp_path / "on", sets=sets)
     for one, two in zip(load(str(finished)).parameters(), load(str(tmp_path / "on")).parameters(), strict=True):
         torch.testing.assert_close(one, two, atol=0.05, rtol=0.05)
+
+
+def started_from(finished: Path, folder: Path, card: str) -> ModelCard:
+    """What the card says of a training that starts from a model under CC-BY-4.0, itself made of one under Etalab."""
+    start = read_card(str(finished))
+    given = {"licence": "CC-BY-4.0", "attribution": "Field Survey", "training": {"init": {"licence": "etalab-2.0"}}}
+    save(folder / "start", start.model_copy(update=given), load_file(finished / WEIGHTS))
+    return train("smoke", folder / "on", sets=(*FEW, f"init={folder / 'start'}", f"card={card}"))
+
+
+def test_licence_and_attribution_are_handed_on(
+    finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    card = started_from(finished, tmp_path, "{description: mine}")
+    assert (card.licence, card.attribution) == ("CC-BY-4.0", "Field Survey")
+    assert not [record for record in caplog.records if "licence" in record.message]
+
+
+def test_a_card_with_another_licence_names_both_and_says_so(
+    finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    card = started_from(finished, tmp_path, "{licence: MIT, attribution: Me}")
+    assert (card.licence, card.attribution) == ("MIT", "Me")
+    start = {"licence": "CC-BY-4.0", "attribution": "Field Survey", "init": {"licence": "etalab-2.0"}}
+    assert card.training["init"] == {"model": str(tmp_path / "start"), **start}
+    (told,) = (record.message for record in caplog.records if "licence" in record.message)
+    assert "has the licence CC-BY-4.0, and `card` says MIT" in told
+
+
+def test_a_card_without_a_start_has_no_licence_but_its_own(tmp_path: Path) -> None:
+    card = train("smoke", tmp_path / "model", sets=(*FEW, "card={}"))
+    assert (card.licence, card.attribution, card.training.get("init")) == ("unknown", None, None)
 
 
 def test_a_model_of_another_size_is_refused(finished: Path) -> None:

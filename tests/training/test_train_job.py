@@ -93,6 +93,9 @@ def test_a_folder_that_exists_is_kept_unless_told(smoke: tuple[Path, ModelCard],
         (("data=[{kind: folder, path: x, rows: [0.6, 0.4]}]",), "share of the height"),
         (("data=[{path: x, weight: 0}]",), "every weight is 0"),
         (("threads=0",), "threads"),
+        (("optimizer.trunk_lr=-1",), "trunk_lr"),
+        (("data=[{path: x, scaling: {low: [0], high: [1]}}]",), "3 values each, for red, green, blue"),
+        (("held_out=[{path: x, scaling: {low: [0, 0, 0], high: [1, 1, 0]}}]",), "high > low"),
     ],
 )
 def test_impossible_settings_are_refused_before_the_work(sets: tuple[str, ...], reason: str, tmp_path: Path) -> None:

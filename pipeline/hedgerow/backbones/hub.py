@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from operator import mul
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from pydantic import model_validator
@@ -97,6 +97,9 @@ def _settled(config: Config, told: Mapping[str, Any], architecture: Mapping[str,
 
 class _Hub(nn.Module):
     """What both kinds share: the first convolution lies where quantizers look for it, and settings can be stored."""
+
+    trunk_parts: ClassVar = ("patch_embed.", "trunk.")
+    """How the names of the transformers weights begin."""
 
     def __init__(self, config: Config, trunk: Any) -> None:
         super().__init__()

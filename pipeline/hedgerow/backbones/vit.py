@@ -10,6 +10,7 @@ _trunk.py, _positions.py and _pixels.py for the parts.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,9 @@ def build(config: Config) -> "SegmentationViT":
 
 class SegmentationViT(nn.Module):
     """Maps (n, bands, height, width) in [0, 1] to logits (n, classes, height, width), for any height and width."""
+
+    trunk_parts: ClassVar = ("patch_embed.", "cls_token", "registers", "pos_embed.", "blocks.", "norm.")
+    """How the names of the transformer's weights begin; stem, decoder and head are ours."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
-from pyproj import CRS, Transformer
+from pyproj import CRS
 
 from hedgerow.errors import ConfigError, ScoreError, SourceError
 from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.windows import Window
 from hedgerow.jobs.mapfiles import MapFile, RasterFile
+from hedgerow.sources._lattice import between, offset_px, outline
 from hedgerow.sources._vectors import Bounds, polygon_layers, transformed
 
 log = logging.getLogger(__name__)
 
-_SAME_PX = 0.01
 _MARGIN_PX = 8
 """Kept free round polygons, well beyond the rim in which outlines are taken for the frame; and read round a grid."""
 
 _LARGEST_SIDE_PX = 20_000
-_POINTS_PER_SIDE = 65
 _WGS84 = CRS.from_epsg(4326)
 
 
@@ -68,20 +67,6 @@ def common_ground(
     return _measured(geobox)
 
 
-def offset_px(grid: GeoBox, other: GeoBox) -> tuple[int, int] | None:
-    """Return (row, column) of the first pixel of `other` on `grid`; None where their pixels do not fall together."""
-    if grid.crs != other.crs:
-        return None
-    height, width = other.shape
-    here = ~grid.transform @ other.transform
-    corners = [(0, 0), (width, 0), (0, height), (width, height)]
-    there = np.asarray([here @ corner for corner in corners])
-    if not np.isfinite(there).all():
-        return None
-    col, row = (round(shift) for shift in there[0])
-    return (row, col) if np.abs(there - (col, row) - corners).max() <= _SAME_PX else None
-
-
 def window_at(at: tuple[int, int], geobox: GeoBox) -> Window:
     """Return the window of the shape of `geobox` that begins at (row, column)."""
     return Window(at[0], at[1], at[0] + int(geobox.shape[0]), at[1] + int(geobox.shape[1]))
@@ -89,17 +74,9 @@ def window_at(at: tuple[int, int], geobox: GeoBox) -> Window:
 
 def window_near(grid: GeoBox, target: GeoBox) -> Window:
     """Return the pixels of `grid` that lie in `target`, and a few round them; it may be empty."""
-    height, width = target.shape
-    along, ends = np.linspace(0, 1, _POINTS_PER_SIDE), np.repeat([0.0, 1.0], _POINTS_PER_SIDE)
-    across = np.tile(along, 2)
-    cols, rows = np.concatenate([across, ends]) * width, np.concatenate([ends, across]) * height
-    a, b, c, d, e, f = target.transform[:6]
-    to_grid = Transformer.from_crs(str(target.crs), str(grid.crs), always_xy=True)
-    x, y = to_grid.transform(a * cols + b * rows + c, d * cols + e * rows + f)
-    if not np.isfinite((x, y)).all():
+    cols, rows = between(target, grid)(*outline(target))
+    if not np.isfinite((cols, rows)).all():
         return Window(0, 0, 0, 0)
-    a, b, c, d, e, f = (~grid.transform)[:6]
-    cols, rows = a * x + b * y + c, d * x + e * y + f
     low = [int(np.floor(side.min())) for side in (rows, cols)]
     high = [int(np.ceil(side.max())) for side in (rows, cols)]
     return Window(*low, *high).padded(_MARGIN_PX).clipped((int(grid.shape[0]), int(grid.shape[1])))
@@ -111,7 +88,7 @@ def _measured(geobox: GeoBox) -> Ground:
 
 def _shared(candidate: RasterFile, reference: RasterFile, *, resample: bool) -> GeoBox:
     """Return what both rasters cover, on the reference's grid."""
-    at = offset_px(reference.grid, candidate.grid)
+    at = offset_px(candidate.grid, reference.grid)
     if at is not None:
         return _cropped(candidate, reference, window_at(at, candidate.grid))
     if not resample:
@@ -135,7 +112,7 @@ def _unplaced(candidate: RasterFile, reference: RasterFile) -> GeoBox:
     unknown = ours.transform.is_identity and theirs.transform.is_identity
     if unknown and ours.shape == theirs.shape:
         return theirs
-    at = None if unknown else offset_px(theirs, ours)
+    at = None if unknown else offset_px(ours, theirs)
     if at is None:
         raise ScoreError(
             f"{_described(candidate)} and {_described(reference)} have no CRS and lie on different grids: crop them "

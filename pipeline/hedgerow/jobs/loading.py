@@ -18,10 +18,11 @@ from hedgerow.edges.burn import burned_line, burned_regions
 from hedgerow.edges.views import View, view_of_labels, view_of_map, view_of_mask, view_of_truth
 from hedgerow.jobs import mapfiles
 from hedgerow.jobs.checking import checked
-from hedgerow.jobs.grids import Ground, offset_px, window_at, window_near
+from hedgerow.jobs.grids import Ground, window_at, window_near
 from hedgerow.jobs.mapfiles import MapFile, RasterFile, opened
 from hedgerow.jobs.resampling import resampled
 from hedgerow.records import CLASSES, OTHER, Regions
+from hedgerow.sources._lattice import offset_px
 from hedgerow.sources._truth import read_truth
 from hedgerow.stages.label import label_array, label_scene
 
@@ -76,7 +77,7 @@ def _tell(path: Path, report: Mapping[str, Any]) -> None:
 
 def _read(file: RasterFile, ground: Ground) -> tuple[Pixels, Mask]:
     """Return checked pixels (bands, height, width) and the valid mask on the ground."""
-    at = offset_px(file.grid, ground.geobox)
+    at = offset_px(ground.geobox, file.grid)
     window = window_near(file.grid, ground.geobox) if at is None else window_at(at, ground.geobox)
     with opened(file.path) as dataset:
         part = RasterWindow(window.x0, window.y0, window.shape[1], window.shape[0])

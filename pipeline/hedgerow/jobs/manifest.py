@@ -42,6 +42,7 @@ def manifest(
         "model": {
             "name": plan.card.name,
             "licence": plan.card.licence,
+            "attribution": plan.card.attribution,
             "bands": list(plan.card.bands),
             "gsd_m": plan.card.gsd_m,
         },

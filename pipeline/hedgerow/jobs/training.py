@@ -1,5 +1,6 @@
 """The whole of `hedgerow train`: settings in, a model folder with its card and its learning curve out."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +15,14 @@ from hedgerow.config import find_config, resolve
 from hedgerow.contracts import Progress, silent
 from hedgerow.errors import ConfigError
 from hedgerow.jobs.devices import device_name
-from hedgerow.models.store import ModelCard, half, read_card, save
+from hedgerow.models.store import ModelCard, half, locate, read_card, save
 from hedgerow.training.curves import write_csv, write_png
 from hedgerow.training.fit import Fitted, best, fit
 from hedgerow.training.plan import TrainConfig
 from hedgerow.training.start import backbone_of
 from hedgerow.training.state import STATE, State
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -51,6 +54,10 @@ def train(
     if in_use and not (overwrite or resume):
         raise ConfigError(f"{out}: exists already; choose another folder, or pass --resume or --overwrite")
     settings = resolve(TrainConfig, file=find_config(config, "train"), changes={}, sets=sets)
+    device = device_name(settings.device)
+    start = _start(settings)
+    if settings.scaling is None and any(getattr(entry, "scaling", None) for entry in settings.data):
+        log.warning("`data` is scaled in several ways, so the card names none: tell every run its `scaling`")
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
 
@@ -60,29 +67,48 @@ def train(
 
     def checkpoint(fitted: Fitted) -> None:
         if fitted.is_best:
-            save(out, _card(settings, fitted), half(folded(fitted.model).state_dict()))
+            save(out, _card(settings, fitted, start), half(folded(fitted.model).state_dict()))
         write_csv(fitted.history, out / "curve.csv")
         write_png(fitted.history, out / "curve.png", title=settings.name, best_step=best(fitted.history)["step"])
         fitted.state.save(out / STATE, settings.model_dump(mode="json"))
 
-    device = device_name(settings.device)
     before = out / STATE if resume and in_use else None
     fit(settings, device=device, resume=before, begun=begun, checkpoint=checkpoint, progress=progress)
     (out / STATE).unlink(missing_ok=True)
     return read_card(str(out))
 
 
-def _card(config: TrainConfig, fitted: Fitted) -> ModelCard:
+def _start(config: TrainConfig) -> Mapping[str, Any]:
+    """Return what the card must say of the model that the training starts from; empty where there is none."""
+    if config.init is None:
+        return {}
+    card, own = read_card(locate(config.init)), config.card.get("licence", "unknown")
+    if own not in ("unknown", card.licence):
+        log.warning(
+            "%s, which the training starts from, has the licence %s, and `card` says %s: the card will name both",
+            config.init, card.licence, own,
+        )  # fmt: skip
+    told = {"model": config.init, "licence": card.licence, "attribution": card.attribution}
+    return {name: value for name, value in (told | {"init": card.training.get("init")}).items() if value is not None}
+
+
+def _card(config: TrainConfig, fitted: Fitted, start: Mapping[str, Any]) -> ModelCard:
+    """Return the card; licence and attribution that `card` leaves out are those of the model started from."""
+    handed_on = {"licence": start.get("licence", "unknown"), "attribution": start.get("attribution")}
+    said = handed_on | {name: str(config.card[name]) for name in handed_on if name in config.card}
     kept = best(fitted.history)
     return ModelCard(
         name=config.name,
         backbone=_finished(backbone_of(config), fitted.model),
         bands=config.bands,
         gsd_m=fitted.gsd_m,
-        licence=str(config.card.get("licence", "unknown")),
+        scaling=config.scaling,
+        licence=said["licence"],
+        attribution=said["attribution"],
         description=str(config.card.get("description", "")),
         training={
             "config": config.model_dump(mode="json"),
+            **({"init": start} if start else {}),
             "scenes": list(fitted.scenes),
             "steps": int(fitted.history[-1]["step"]),
             "kept_step": int(kept["step"]),

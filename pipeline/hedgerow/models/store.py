@@ -40,6 +40,8 @@ class ModelCard(Settings):
     """Stored values {low: [...], high: [...]} per band that become 0 and 1, where the network was trained on such;
     None: percentiles of each input. A run's own `scaling` goes first."""
     licence: str = "unknown"
+    attribution: str | None = None
+    """Whom to name, where the licence asks for it."""
     description: str = ""
     training: Mapping[str, Any] = Field(default_factory=dict)
     scores: Mapping[str, Any] = Field(default_factory=dict)

@@ -24,7 +24,6 @@ from hedgerow.errors import ModelError
 from hedgerow.models.store import WEIGHTS, read_weights, refuse_misfits
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_TRUNK = ("patch_embed.", "cls_token", "registers", "pos_embed.", "blocks.", "norm.")
 
 
 class TrunkSettings(NamedTuple):
@@ -63,7 +62,7 @@ def load_trunk(module: nn.Module, path: Path | str) -> TrunkReport:
     source = _understood(file, module.config.table)
     state, notes = dict(source.state), list(source.notes)
     _fit_table(module, state, notes)
-    own = {name: value for name, value in module.state_dict().items() if name.startswith(_TRUNK)}
+    own = {name: value for name, value in module.state_dict().items() if name.startswith(module.trunk_parts)}
     refuse_misfits(own, state, file, "the network (`trunk_settings` tells which settings fit)")
     if not module.config.key_bias and any(_key_bias(value).any() for name, value in state.items() if _is_bias(name)):
         raise ModelError(f"{file}: its keys have a bias; set `key_bias: true`")

@@ -10,18 +10,21 @@ And how is the inside of a network looked at? By names that stay the same whethe
     logits               what the network returns
 
 Tokens of q, k, v and attention are in the order class token, registers, patches row by row. A network says which of
-them it has by `tap_points()`; one that says nothing is asked by the names of its submodules.
+them it has by `tap_points()`; one that says nothing is asked by the names of its submodules. Not all of them show
+something: a list of modules is never run itself, another part returns a tuple. Only a run tells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from hedgerow.errors import ModelError
 
 LOGITS = "logits"
+_WHOLE = ""  # the name of the network among its own modules
 
 
 class Tap(nn.Identity):
@@ -54,9 +57,25 @@ class Tapped(Protocol):
         """Return the places by the names above; `logits` needs none."""
 
 
-def tap_names(model: nn.Module) -> tuple[str, ...]:
-    """Return the names that `features` understands for this network."""
-    return (*_points(model), LOGITS)
+def tap_names(model: nn.Module, images: Tensor | None = None) -> tuple[str, ...]:
+    """Return the names that `features` answers for this network, and no other.
+
+    Args:
+        model: float or quantized.
+        images: (n, bands, height, width) in [0, 1], small ones will do. Only a network that does not name its inside
+            needs them: it is run once, and those of its submodules count that ran and returned one tensor.
+
+    Raises:
+        ModelError: images are needed.
+    """
+    if isinstance(model, Tapped):
+        return (*model.tap_points(), LOGITS)
+    if images is None:
+        raise ModelError(f"{type(model).__name__} does not name what it shows: call tap_names(model, images) to run it")
+    with torch.no_grad():
+        outputs = _outputs(model, images, _points(model))
+    shown = {name for name, output in outputs.items() if isinstance(output, Tensor)}
+    return (*(name for name in _points(model) if name in shown), *((LOGITS,) if _WHOLE in shown else ()))
 
 
 def features(model: nn.Module, images: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
@@ -65,23 +84,19 @@ def features(model: nn.Module, images: Tensor, names: Sequence[str]) -> dict[str
     Args:
         model: float or quantized; it is left as it was.
         images: (n, bands, height, width) in [0, 1].
-        names: see `tap_names`.
+        names: see `tap_names`; of a part that runs more than once, the last output counts.
 
     Raises:
-        ModelError: the network has no such name.
+        ModelError: the network has no such name, or the part did not run or returned no tensor.
     """
-    points = _points(model)
-    unknown = [name for name in names if name not in points and name != LOGITS]
+    points = {**_points(model), LOGITS: TapPoint(_WHOLE)}
+    unknown = [name for name in names if name not in points]
     if unknown:
-        known = ", ".join((*list(points)[:8], "..." if len(points) > 8 else LOGITS))
-        raise ModelError(f"the network shows no {unknown[0]!r}. It has: {known} (see tap_names)")
-    wanted = {name: points[name] for name in names if name != LOGITS}
-    outputs = _outputs(model, images, {point.module for point in wanted.values()})
-    silent = [name for name, point in wanted.items() if point.module not in outputs]
-    if silent:
-        raise ModelError(f"{silent[0]!r} was not passed when the network ran: ask for a part that takes part")
-    seen = {name: point.of(outputs[point.module]) for name, point in wanted.items()}
-    return seen | ({LOGITS: outputs[""]} if LOGITS in names else {})
+        known = tap_names(model, images)
+        told = ", ".join((*known[:8], "...") if len(known) > 9 else known)
+        raise ModelError(f"the network shows no {unknown[0]!r}. It has: {told} (see tap_names)")
+    outputs = _outputs(model, images, {points[name].module for name in names})
+    return {name: _shown(name, points[name], outputs) for name in names}
 
 
 def transformer_taps(depth: int, *, class_token: bool, registers: int, prefix: str = "") -> dict[str, TapPoint]:
@@ -106,16 +121,17 @@ def transformer_taps(depth: int, *, class_token: bool, registers: int, prefix: s
 
 
 def _points(model: nn.Module) -> Mapping[str, TapPoint]:
+    """Return what may be asked for beside the logits."""
     if isinstance(model, Tapped):
         return model.tap_points()
-    return {name: TapPoint(name) for name, _ in model.named_modules() if name}
+    return {name: TapPoint(name) for name, _ in model.named_modules() if name not in (_WHOLE, LOGITS)}
 
 
-def _outputs(model: nn.Module, images: Tensor, modules: set[str]) -> dict[str, Tensor]:
+def _outputs(model: nn.Module, images: Tensor, modules: Iterable[str]) -> dict[str, Any]:
     """Return the output of every named submodule that ran (the last one, if it ran twice), and the network's own."""
-    seen: dict[str, Tensor] = {}
+    seen: dict[str, Any] = {}
 
-    def keep(name: str, output: Tensor) -> None:
+    def keep(name: str, output: Any) -> None:
         seen[name] = output
 
     hooks = [
@@ -123,8 +139,17 @@ def _outputs(model: nn.Module, images: Tensor, modules: set[str]) -> dict[str, T
         for name in modules
     ]
     try:
-        seen[""] = model(images)
+        seen[_WHOLE] = model(images)
     finally:
         for hook in hooks:
             hook.remove()
     return seen
+
+
+def _shown(name: str, point: TapPoint, outputs: Mapping[str, Any]) -> Tensor:
+    if point.module not in outputs:
+        raise ModelError(f"{name!r} was not passed when the network ran: ask for a part that takes part")
+    output = outputs[point.module]
+    if not isinstance(output, Tensor):
+        raise ModelError(f"{name!r} returned a {type(output).__name__}, not one tensor: ask for a part inside it")
+    return point.of(output)

@@ -146,6 +146,8 @@ def _seconds(seconds: Any) -> list[tuple[str, str]]:
 
 
 def _attributions(run: Leavings) -> list[str]:
-    """Return what the manifest or its inputs say of their sources."""
-    said = [run.manifest.get("attribution"), *(record.get("attribution") for record in run.inputs)]
+    """Return whom the model's card and the inputs ask to name."""
+    model = run.manifest.get("model")
+    card = model if isinstance(model, Mapping) else {}
+    said = [card.get("attribution"), *(record.get("attribution") for record in run.inputs)]
     return list(dict.fromkeys(wording.value_text(text) for text in said if text))

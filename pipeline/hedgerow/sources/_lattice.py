@@ -31,7 +31,7 @@ def extent(geobox: GeoBox, grid: GeoBox) -> Window:
     at = offset_px(geobox, grid)
     if at is not None:
         return Window(at[0], at[1], at[0] + int(geobox.shape[0]), at[1] + int(geobox.shape[1]))
-    cols, rows = between(geobox, grid)(*_outline(geobox))
+    cols, rows = between(geobox, grid)(*outline(geobox))
     if not np.isfinite([cols, rows]).all():
         raise ProjError("a place on its frame has none there")
     # Pixel i has its centre at i + 0.5.
@@ -46,8 +46,10 @@ def offset_px(geobox: GeoBox, grid: GeoBox) -> tuple[int, int] | None:
         return None
     height, width = geobox.shape
     on_grid = ~grid.transform @ geobox.transform
-    corners = np.array([(0, 0), (width, 0), (0, height), (width, height)])
-    there = np.array([on_grid @ tuple(corner) for corner in corners])
+    corners = [(0, 0), (width, 0), (0, height), (width, height)]
+    there = np.array([on_grid @ corner for corner in corners])
+    if not np.isfinite(there).all():
+        return None
     col, row = np.rint(there[0])
     same = np.abs(there - (col, row) - corners).max() <= SAME_PX
     return (int(row), int(col)) if same else None
@@ -63,6 +65,14 @@ def between(source: GeoBox, target: GeoBox) -> ToPixels:
     return lambda cols, rows: _applied(to_pixels, *across.transform(*_applied(to_plane, cols, rows)))
 
 
+def outline(geobox: GeoBox) -> tuple[Floats, Floats]:
+    """Return columns and rows of points along the frame: straight lines of one CRS are curves in another."""
+    height, width = geobox.shape
+    along, ends = np.linspace(0, 1, _POINTS_PER_SIDE), np.repeat([0.0, 1.0], _POINTS_PER_SIDE)
+    across = np.tile(along, 2)
+    return np.concatenate([across, ends]) * width, np.concatenate([ends, across]) * height
+
+
 @lru_cache(maxsize=64)
 def _transformer(source: str, target: str) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
@@ -72,11 +82,3 @@ def _applied(a: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Apply an affine element by element: the same input gives the same output in an array of any size."""
     with np.errstate(invalid="ignore"):  # a place that the other CRS does not have is infinite
         return a.a * x + a.b * y + a.c, a.d * x + a.e * y + a.f
-
-
-def _outline(geobox: GeoBox) -> tuple[Floats, Floats]:
-    """Return columns and rows of points along the frame: straight lines of one CRS are curves in another."""
-    height, width = geobox.shape
-    along, ends = np.linspace(0, 1, _POINTS_PER_SIDE), np.repeat([0.0, 1.0], _POINTS_PER_SIDE)
-    across = np.tile(along, 2)
-    return np.concatenate([across, ends]) * width, np.concatenate([ends, across]) * height

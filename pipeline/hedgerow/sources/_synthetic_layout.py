@@ -34,9 +34,20 @@ class Layout:
     carved: Carved
 
 
+@dataclass(frozen=True, slots=True)
+class Waters:
+    """Water beyond ponds and streams: the mean number of lakes and wide rivers, the share of waterways that cut."""
+
+    wide: float
+    cutting: float
+    rng: np.random.Generator
+    """Its own source of chance: without water the land stays the same."""
+
+
 def lay_out(
-    size_m: tuple[float, float], gsd_m: float, style_name: str, rng: np.random.Generator, footprint: Any | None = None
-) -> Layout:
+    size_m: tuple[float, float], gsd_m: float, style_name: str, rng: np.random.Generator, waters: Waters,
+    footprint: Any | None = None,
+) -> Layout:  # fmt: skip
     """Return the parcels of a scene of `size_m` (height, width), cut at `footprint` (default: the whole scene)."""
     style = STYLES[style_name]
     frame = shapely.box(0, 0, size_m[1], size_m[0]) if footprint is None else footprint
@@ -44,7 +55,7 @@ def lay_out(
     extent_m = math.sqrt(size_m[0] * size_m[1])
     lines, depths, side_m = bent_lines(style, size_m, heading_deg, rng)
     near = shapely.intersects(lines, frame.buffer(30))
-    carved, bare = _carve(lines[near], depths[near], style, gsd_m, extent_m, rng)
+    carved, bare = _carve(lines[near], depths[near], style, gsd_m, extent_m, waters, rng)
     forest = _forests(style, frame, extent_m, side_m, gsd_m, carved.stream, rng)
     if rng.random() < 0.4:
         _add_forest_margin(carved, forest, gsd_m, rng)
@@ -54,7 +65,7 @@ def lay_out(
 
 def _carve(
     lines: NDArray[Any], depths: NDArray[np.int64], style: Style, gsd_m: float, extent_m: float,
-    rng: np.random.Generator,
+    waters: Waters, rng: np.random.Generator,
 ) -> tuple[Carved, NDArray[Any]]:  # fmt: skip
     """Give each line a kind of border; return what is carved out along them and the lines that stay bare."""
     kinds, widths = _borders(depths, style, gsd_m, extent_m, rng)
@@ -66,11 +77,24 @@ def _carve(
         carved.add_pond(blob(rng.uniform(0, extent_m, 2), radius_m, rng), radius_m * rng.uniform(0.05, 0.3))
     if extent_m > 200:
         for _ in range(rng.poisson(min(0.6 * extent_m / 600, 6.0))):
-            carved.add_waterway(meander(extent_m, rng.uniform(0.3, 0.9), rng), rng.uniform(4, 14))
+            course, width_m = meander(extent_m, rng.uniform(0.3, 0.9), rng), rng.uniform(4, 14)
+            carved.add_waterway(course, width_m, cuts=waters.rng.random() < waters.cutting)
     if len(carved.roads):
         for _ in range(rng.poisson(min(1.1 * (extent_m / 600) ** 2, 30.0))):
             carved.add_yard(yard(carved.roads, extent_m, rng))
+    for _ in range(waters.rng.poisson(waters.wide)):
+        _add_wide_water(carved, extent_m, waters.rng)
     return carved, lines[kinds == "none"]
+
+
+def _add_wide_water(carved: Carved, extent_m: float, rng: np.random.Generator) -> None:
+    """Carve a lake or a river, a twentieth to a third of the scene wide, at most 400 m."""
+    width_m = min(math.exp(rng.uniform(math.log(0.05), math.log(0.33))) * extent_m, 400.0)
+    if rng.random() < 0.5:
+        carved.add_pond(blob(rng.uniform(0, extent_m, 2), width_m / 2, rng), width_m * rng.uniform(0.0, 0.1))
+    else:
+        river = shapely.buffer(meander(extent_m, 1.5, rng), width_m / 4, quad_segs=4)
+        carved.add_pond(shapely.simplify(river, width_m / 100), width_m * rng.uniform(0.0, 0.1))
 
 
 def _borders(

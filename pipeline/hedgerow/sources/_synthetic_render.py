@@ -45,15 +45,18 @@ def label_raster(polygons: NDArray[Any], shape: tuple[int, int], step_m: float) 
 
 def reflectance(
     layout: Layout, surfaces: Surfaces, shape: tuple[int, int], gsd_m: float, bands: tuple[int, ...], sun: Sun,
-    rng: np.random.Generator,
+    relief: float, rng: np.random.Generator,
 ) -> NDArray[np.float32]:  # fmt: skip
-    """Return reflectance (height, width, bands) of a scene; `bands` are columns of blue, green, red, near infrared."""
+    """Return reflectance (height, width, bands) of a scene.
+
+    `bands` are columns of blue, green, red, near infrared; `relief` (0 to 1) is the contrast of the crowns of woods.
+    """
     coarse = gsd_m >= _COARSE_GSD_M
     fine = 3 if coarse else 2
     surface = _surface_raster(layout, (shape[0] * fine, shape[1] * fine), gsd_m / fine, rng)
     textured, step_m = (surface[1::3, 1::3], gsd_m) if coarse else (surface, gsd_m / fine)
     cover = _cover(textured, surfaces, step_m, rng)
-    light = _light(textured, surfaces, step_m, sun, rng)
+    light = _light(textured, surfaces, step_m, sun, relief, rng)
     planes = []
     for band in bands:
         main = surfaces.main[:, band]
@@ -83,6 +86,10 @@ def _surface_raster(
         _fill(paint, np.array([area.polygon], dtype=object), _NAMES.index(area.material), step_m)
     _plant(paint, step_m, rng)
     surface: NDArray[np.int32] = np.asarray(np.where(labels > 0, labels + len(_NAMES) - 1, paint), np.int32)
+    for mark in layout.carved.marks:
+        painted = np.zeros(size, np.uint8)
+        _draw(painted, mark.line, mark.width_m, 1, step_m)
+        surface[(painted > 0) & (labels > 0) & (labels <= len(layout.fields))] = _NAMES.index(mark.material)
     return surface
 
 
@@ -162,7 +169,7 @@ def _distance_to_edge(surface: NDArray[np.int32]) -> texture.Grid:
 
 
 def _light(
-    surface: NDArray[np.int32], surfaces: Surfaces, step_m: float, sun: Sun, rng: np.random.Generator
+    surface: NDArray[np.int32], surfaces: Surfaces, step_m: float, sun: Sun, relief: float, rng: np.random.Generator
 ) -> texture.Grid:
     """Return brightness around 1: grain, crowns, and the shadows of woods, hedges and buildings."""
     size = surface.shape
@@ -173,6 +180,8 @@ def _light(
     canopy = surfaces.canopy[surface]
     if canopy.any():
         domes = texture.crowns(size, float(rng.uniform(4.5, 9)) / step_m, (-sun.away[0], -sun.away[1]), rng)
+        if relief != 1:
+            domes = domes.mean() + np.float32(relief) * (domes - domes.mean())
         light = np.where(canopy, light * domes, light)
     for mask, height_m in _tall(surface, surfaces, step_m):
         length_px = height_m * sun.shadow_per_height / step_m

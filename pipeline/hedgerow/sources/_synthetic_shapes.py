@@ -46,6 +46,8 @@ class Carved:
     strokes: list[Stroke]
     roads: NDArray[Any]
     areas: list[Area] = field(default_factory=list)
+    marks: list[Stroke] = field(default_factory=list)
+    """What is painted over fields and cuts none of them."""
     stream: Any = None
 
     @classmethod
@@ -75,9 +77,13 @@ class Carved:
         self.areas.append(Area("water", pond))
         self.hard.append(shapely.buffer(pond, bank_m, quad_segs=2))
 
-    def add_waterway(self, line: Any, width_m: float) -> None:
-        """Carve a strip of grass that drains a field."""
-        self.strokes.append(Stroke("margin", line, width_m))
+    def add_waterway(self, line: Any, width_m: float, *, cuts: bool = True) -> None:
+        """Carve a strip of grass that drains a field, or only paint it: then it belongs to the field."""
+        stroke = Stroke("margin", line, width_m)
+        if not cuts:
+            self.marks.append(stroke)
+            return
+        self.strokes.append(stroke)
         self.soft.append(shapely.buffer(line, width_m / 2, quad_segs=2))
 
     def add_yard(self, parts: list[Area]) -> None:

@@ -17,7 +17,7 @@ from hedgerow.geo.windows import Window
 from hedgerow.randomness import rng_for
 from hedgerow.records import FIELD, FOREST, Patch
 from hedgerow.sources import _synthetic_sensor as sensor
-from hedgerow.sources._synthetic_layout import Layout, lay_out
+from hedgerow.sources._synthetic_layout import Layout, Waters, lay_out
 from hedgerow.sources._synthetic_place import place
 from hedgerow.sources._synthetic_render import Sun, label_raster, reflectance
 from hedgerow.sources._synthetic_surfaces import CROPS, FORESTS, SEASONS, draw_surfaces
@@ -58,6 +58,9 @@ class Config(BaseModel):
     season: Season | None = None
     haze: float | None = Field(None, ge=0, le=2, description="0 = clear air, 1 = a hazy day")
     noise: float | None = Field(None, ge=0, le=5, description="1 = an ordinary camera")
+    lakes: float = Field(0, ge=0, le=10, description="mean number of lakes and wide rivers in a scene")
+    waterways: float = Field(1, ge=0, le=1, description="share of grassed waterways that cut their field in two")
+    crowns: float | None = Field(1, ge=0, le=1, description="contrast of tree crowns; None: drawn, 0.1 to 1")
     name: str = "synthetic"
 
 
@@ -86,7 +89,8 @@ def render(config: Config) -> Scene:
     style = config.style or _style(config)
     footprint = _flight_block(config) if config.sensor == "drone" else None
     size_m = (shape[0] * config.gsd_m, shape[1] * config.gsd_m)
-    layout = lay_out(size_m, config.gsd_m, style, rng_for(config.seed, "synthetic", "layout"), footprint)
+    waters = Waters(config.lakes, config.waterways, rng_for(config.seed, "synthetic", "waters"))
+    layout = lay_out(size_m, config.gsd_m, style, rng_for(config.seed, "synthetic", "layout"), waters, footprint)
     crops, woods = _crops(config, style, layout)
     polygons = np.concatenate([layout.fields, layout.forests])
     parcels = label_raster(polygons, shape, config.gsd_m)
@@ -148,7 +152,9 @@ def _reflect(
     azimuth = rng.uniform(0, 2 * math.pi)
     sun = Sun((math.cos(azimuth), math.sin(azimuth)), float(rng.uniform(0.4, 1.3)))
     bands = (0, 1, 2, 3) if config.sensor == "satellite" else (0, 1, 2)
-    return reflectance(layout, surfaces, shape, config.gsd_m, bands, sun, rng)
+    drawn = float(rng_for(config.seed, "synthetic", "crowns").uniform(0.1, 1.0))
+    relief = drawn if config.crowns is None else config.crowns
+    return reflectance(layout, surfaces, shape, config.gsd_m, bands, sun, relief, rng)
 
 
 def _working_directions(layout: Layout, rng: np.random.Generator) -> NDArray[np.float64]:

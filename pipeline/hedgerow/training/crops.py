@@ -30,6 +30,11 @@ class Cut:
     """Largest noise of the patch; 0: no patch."""
     augment: Augment = _AS_SET
 
+    @property
+    def out_px(self) -> int:
+        """Side of the sample."""
+        return self.crop_px // self.shrink
+
 
 @dataclass(frozen=True, slots=True)
 class Crop:
@@ -44,7 +49,8 @@ def draw_crop(scene: LabelledScene, cut: Cut, rng: np.random.Generator) -> Crop:
     """Return a random crop of a scene at a random zoom of its range."""
     low, high = np.log(scene.zoom)
     side = round(cut.crop_px / float(np.exp(rng.uniform(low, high))))
-    window = _somewhere(scene, side, rng, at_border=bool(rng.random() < cut.border_share))
+    points = scene.border_points(side / cut.out_px) if rng.random() < cut.border_share else None
+    window = _somewhere(scene.valid.shape, side, points, rng)
     image, allowed = crop_at(scene, window, cut.crop_px, shrink=cut.shrink)
     image, allowed = turned(weathered(image, rng, cut.augment), allowed, rng)
     if cut.noise_std > 0:
@@ -65,11 +71,10 @@ def crop_at(
     top, left = max(-y0, 0), max(-x0, 0)
     bottom, right = side - top - (inside[0].stop - inside[0].start), side - left - (inside[1].stop - inside[1].start)
     image = np.pad(scene.image[:, *inside], ((0, 0), (top, bottom), (left, right)), mode="reflect")
-    known = np.pad(scene.known[inside], ((top, bottom), (left, right)))
     out_px = crop_px // shrink
-    allowed = scene.targets(
-        scene.transform @ Affine.translation(x0, y0) @ Affine.scale(side / out_px), (out_px, out_px)
-    )
+    scale = side / out_px
+    known = np.pad(scene.known(scale, inside), ((top, bottom), (left, right)))
+    allowed = scene.targets(scene.transform @ Affine.translation(x0, y0) @ Affine.scale(scale), (out_px, out_px))
     allowed[resized(known.astype(np.float32)[None], out_px)[0] < 0.5] = ANY
     return shrunk(resized(image, crop_px), shrink), allowed
 
@@ -91,17 +96,17 @@ def shrunk(image: NDArray[np.float32], times: int) -> NDArray[np.float32]:
     return np.asarray(small[0].clamp(0, 1).numpy())
 
 
-def _somewhere(scene: LabelledScene, side: int, rng: np.random.Generator, *, at_border: bool) -> Window:
-    """Return a square window that leaves the scene only where it is larger than the scene."""
-    points = scene.border_points if at_border else ()
-    corner = [int(rng.integers(min(0, size - side), max(0, size - side) + 1)) for size in scene.valid.shape]
-    if len(points):
-        point = points[int(rng.integers(len(points)))]
-        corner = [
-            int(np.clip(place - rng.integers(side), min(0, size - side), max(0, size - side)))
-            for place, size in zip(point, scene.valid.shape, strict=True)
-        ]
-    return Window(corner[0], corner[1], corner[0] + side, corner[1] + side)
+def _somewhere(shape: tuple[int, ...], side: int, points: NDArray[np.int32] | None, rng: np.random.Generator) -> Window:
+    """Return a square window that leaves the scene only where it is larger than the scene.
+
+    Each is as likely as another; with points, one of them is drawn first, and each that shows it is.
+    """
+    spans = [(min(0, size - side), max(0, size - side)) for size in shape]
+    if points is not None and len(points):
+        point = points[int(rng.integers(len(points)))].tolist()
+        spans = [(max(low, p - side + 1), min(high, p)) for p, (low, high) in zip(point, spans, strict=True)]
+    y0, x0 = (int(rng.integers(low, high + 1)) for low, high in spans)
+    return Window(y0, x0, y0 + side, x0 + side)
 
 
 def _told(window: Window) -> str:

@@ -18,8 +18,9 @@ from hedgerow.training.clock import Clock
 from hedgerow.training.folders import scene_count, trained_and_held_out
 from hedgerow.training.judge import Loss, judge
 from hedgerow.training.plan import TrainConfig
+from hedgerow.training.rates import adamw, set_rate
 from hedgerow.training.scenes import LabelledScene, load_scenes, unseen_classes
-from hedgerow.training.schedule import Phase, phases
+from hedgerow.training.schedule import Phase, phases, work
 from hedgerow.training.start import fresh, start_from
 from hedgerow.training.state import State
 
@@ -82,11 +83,11 @@ def fit(
     model = fresh(config)  # before the data, which takes longest: what is wrong with it is told at once
     crops = Crops(config, _scenes(config, progress))
     state = _state(model, config, crops, where)
+    loop = _Loop(config, state, where, losses, held_out_batches(config))  # before `begun`: it may be refused, too
     if resume is not None:
         state.restore(resume, config.model_dump(mode="json"))
     elif begun is not None:
         begun(state)
-    loop = _Loop(config, state, where, losses, held_out_batches(config))
     for phase in phases(config):
         for _ in loop.steps(phase, crops, progress):
             if checkpoint is not None:
@@ -121,7 +122,7 @@ class _Loop:
         left = range(max(state.step + 1, phase.first), phase.last + 1)
         if state.step + 1 == phase.first:
             self._enter(phase)
-        clock, since = Clock(state.seconds), list[float]()
+        clock, since, begun = Clock(state.seconds), list[float](), state.step
         for batch in clock.waiting(ahead(lambda step: crops.batch(step, phase.cut), left, config.readers)):
             state.step += 1
             since.append(clock.working(self._step, batch.on(self.device), phase.rate(state.step)))
@@ -133,12 +134,19 @@ class _Loop:
                 row |= self._judged(batch)
                 state.seconds = clock.seconds
                 state.history.append(row | {"seconds": round(state.seconds, 1)})
-                log.info("step %d of %d: %s", state.step, config.steps, _told(state.history[-1]))
+                self._tell(clock, begun)
                 yield
+
+    def _tell(self, clock: Clock, begun: int) -> None:
+        """Log the last evaluation, and how long the rest takes at the pace since the step `begun`."""
+        state, steps, plan = self.state, self.config.steps, phases(self.config)
+        share = work(plan, state.step, steps) / work(plan, begun, state.step)
+        left = f", {clock.left(share)}" if share else ""
+        log.info("step %d of %d%s: %s", state.step, steps, left, _told(state.history[-1]))
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase: a fresh optimiser, and a running mean that forgets what came before."""
-        self.state.optimizer = _optimizer(self.state.model, self.config)
+        self.state.optimizer = adamw(self.state.model, self.config.optimizer)
         self.state.averaged = 0
         log.info("from step %d: crops of %d px", phase.first, phase.cut.crop_px // phase.cut.shrink)
 
@@ -153,8 +161,7 @@ class _Loop:
 
     def _step(self, batch: Batch, rate: float) -> float:
         state, config = self.state, self.config
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(state.optimizer, rate)
         logits = self._logits(batch.images)
         loss = torch.stack([weight * term(logits.float(), batch.allowed) for term, weight in self.losses]).sum()
         value = float(loss.detach())
@@ -203,14 +210,7 @@ def _state(model: nn.Module, config: TrainConfig, crops: Crops, device: torch.de
         start_from(model, config.init, crops.batch(0, phases(config)[0].cut).images)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = torch.optim.swa_utils.AveragedModel(model).module.eval()
-    return State(model, mean, _optimizer(model, config))
-
-
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.optimizer.weight_decay}, {"params": plain, "weight_decay": 0}]
-    return torch.optim.AdamW(groups, lr=config.optimizer.lr)
+    return State(model, mean, adamw(model, config.optimizer))
 
 
 def _scenes(config: TrainConfig, progress: Progress) -> list[list[LabelledScene]]:
@@ -227,8 +227,8 @@ def _scenes(config: TrainConfig, progress: Progress) -> list[list[LabelledScene]
             progress("load", sum(map(len, groups)), total)
     scenes = [scene for group in groups for scene in group]
     for scene in scenes:
-        if not scene.known.any():
-            log.warning("%s: teaches nothing: it is too small, or its zoom (%g) is", scene.name, scene.zoom[0])
+        if not scene.known(scene.finest).any():
+            log.warning("%s: teaches nothing: it is too small, or its zoom (%g) is", scene.name, scene.zoom[1])
     for name in unseen_classes(scenes):
         log.warning("no training scene shows %s for certain: the network cannot learn it", name)
     return groups

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from hedgerow.config import Settings, TruthRule
+from hedgerow.errors import ConfigError
 from hedgerow.records import CLASSES
-from hedgerow.registry import unknown
+from hedgerow.registry import configure, unknown
+from hedgerow.scaling import constant_scaling
 
 
 def _rising(span: tuple[float, float]) -> tuple[float, float]:
@@ -45,6 +47,8 @@ class SyntheticData(Settings):
     scene_px: int = Field(512, ge=64)
     gsd_m: Span = (0.1, 10.0)
     """Metres per pixel, within 0.05 to 10: scenes are spread evenly over the logarithm of this range."""
+    land: Mapping[str, Any] = Field(default_factory=dict)
+    """Further settings of the scenes, as sources/synthetic knows them: lakes, waterways, crowns, style, season, ..."""
     unlabelled: Names = ("other",)
 
     @field_validator("gsd_m")
@@ -53,6 +57,15 @@ class SyntheticData(Settings):
         if gsd_m[0] < 0.05 or gsd_m[1] > 10:
             raise ValueError(f"{gsd_m} reaches beyond what scenes are made for, 0.05 to 10 m")
         return gsd_m
+
+    @field_validator("land")
+    @classmethod
+    def _land_of_the_scenes(cls, land: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in ("kind", "name", "seed", "gsd_m", "height_px", "width_px"):
+            if name in land:
+                raise ValueError(f"{name} is drawn for every scene, or follows from gsd_m and scene_px: leave it out")
+        configure("sources", {"kind": "synthetic", **land})
+        return land
 
 
 class FolderData(Settings):
@@ -68,6 +81,10 @@ class FolderData(Settings):
     """Which part of each raster, as shares of its height: a fixed split inside one scene."""
     bands: Mapping[str, str] | None = None
     stored_bands: tuple[str, ...] | None = None
+    nodata: float | None = None
+    """Stored value that is no measurement, where the file does not tell; it overrides what the file tells."""
+    scaling: Mapping[str, tuple[float, ...]] | None = None
+    """Constants {low: [...], high: [...]} per band of `bands` in the training; None: percentiles of each raster."""
     truth: str = "auto"
     truth_rule: TruthRule = TruthRule()
     unlabelled: Names = ("other", "forest", "border")
@@ -107,6 +124,10 @@ class Optimizer(Settings):
     """AdamW with warm-up and a cosine to zero."""
 
     lr: float = Field(1e-3, gt=0)
+    trunk_lr: float = Field(1.0, ge=0)
+    """Learning rate of the transformer of `vit` (patches, tokens, positions, blocks, last norm) or `hub`, as a share of
+    `lr`; 0 freezes it. For weights that were trained before (`trunk`, `init`, `hub`): stem, decoder and head learn at
+    `lr`, whatever this says."""
     weight_decay: float = Field(0.05, ge=0)
     warmup_steps: int = Field(200, ge=0)
     clip_norm: float = Field(1.0, gt=0)
@@ -193,3 +214,24 @@ class TrainConfig(Settings):
         if self.trunk is not None and (self.init is not None or self.backbone.get("kind", "vit") != "vit"):
             raise ValueError("`trunk` is for the backbone `vit` and goes without `init`: leave one out")
         return self
+
+    @model_validator(mode="after")
+    def _scalings_fit(self) -> "TrainConfig":
+        for entry in (*self.data, *self.held_out):
+            if isinstance(entry, FolderData) and entry.scaling is not None:
+                constant_scaling(entry.scaling, self.bands)
+        return self
+
+    @property
+    def scaling(self) -> Mapping[str, tuple[float, ...]] | None:
+        """Constants with which everything that is learned from was scaled; None: there are none, or several."""
+        first, *others = [getattr(entry, "scaling", None) for entry in self.data if entry.weight]
+        return first if all(other == first for other in others) else None
+
+
+def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings of a training with what has come since at its defaults; others as they are."""
+    try:
+        return TrainConfig.model_validate(settings).model_dump(mode="json")
+    except (ValidationError, ConfigError):
+        return dict(settings)

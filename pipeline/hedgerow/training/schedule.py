@@ -1,5 +1,6 @@
 """What is done at which step? One phase, or two with a curriculum: shrunk crops first, then full resolution."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,12 @@ class Phase:
             return self.peak * done / warmup
         share = (done - warmup) / max(1, steps - warmup)
         return float(self.peak * 0.5 * (1 + np.cos(np.pi * share)))
+
+
+def work(phases: Sequence[Phase], after: int, until: int) -> float:
+    """Return how much the steps `after + 1..until` are, counted in steps at full resolution: by the pixels they see."""
+    spans = ((max(after, phase.first - 1), min(until, phase.last), phase.cut.shrink) for phase in phases)
+    return sum(max(0, last - before) / shrink**2 for before, last, shrink in spans)
 
 
 def phases(config: TrainConfig) -> tuple[Phase, ...]:

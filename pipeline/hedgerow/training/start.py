@@ -14,6 +14,7 @@ from hedgerow.models.store import fit_weights, load, locate, weights_file
 from hedgerow.models.trunks import load_trunk, trunk_settings
 from hedgerow.randomness import integer_seed
 from hedgerow.training.plan import TrainConfig
+from hedgerow.training.rates import freeze
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +22,20 @@ log = logging.getLogger(__name__)
 def fresh(config: TrainConfig) -> nn.Module:
     """Return the network before its first step, in eval mode: random weights, and a foreign trunk if one is told.
 
+    A frozen trunk requires no gradients.
+
     The caller's own random stream stays where it is.
 
     Raises:
-        ModelError: there is nothing to train, no such `init`, or the trunk's weights cannot be used.
+        ModelError: there is nothing to train, no such `init`, no trunk where `trunk_lr` asks for one, or the trunk's
+            weights cannot be used.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer_seed(config.seed, "weights"))
         model: nn.Module = registry.build("backbones", backbone_of(config, aloud=True))
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError(f"backbone {config.backbone.get('kind')}: has no weights to train (a graph runs as it is)")
+    freeze(model, config.optimizer)
     if config.init is not None:
         locate(config.init)
     if config.trunk is not None:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from hedgerow.errors import ModelError
+from hedgerow.training.plan import completed
 
 STATE = "training.safetensors"
 
@@ -52,7 +53,7 @@ class State:
             ModelError: no such file, damaged, or made under other settings (the first is named).
         """
         tensors, metadata = _read(path)
-        _refuse_other(json.loads(metadata["settings"]), _fixed(settings), path)
+        _refuse_other(_fixed(completed(json.loads(metadata["settings"]))), _fixed(settings), path)
         for name, part in (("model", self.model), ("average", self.average)):
             part.load_state_dict(_under(name, tensors))
         moments = _under("optimizer", tensors)
