@@ -60,8 +60,8 @@ def tell(text: str) -> None:
 
 
 def listen(verbose: int, *, quiet: bool) -> None:
-    """Configure logging, once, for the whole program."""
-    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    """Configure logging, once, for the whole program; with both flags a log is kept and no bar drawn."""
+    level = logging.ERROR if quiet and not verbose else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     # rasterize() opens a grid-less raster in memory and hides the warning, but hiding is not safe between threads.
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")

@@ -15,7 +15,7 @@ from hedgerow.jobs.training import train
 from hedgerow.models.store import WEIGHTS
 from hedgerow.training.fit import Fitted, fit
 from hedgerow.training.plan import Optimizer, TrainConfig
-from hedgerow.training.rates import adamw, freeze
+from hedgerow.training.rates import adamw, freeze, learning
 from hedgerow.training.start import fresh
 from hedgerow.training.state import State
 
@@ -125,3 +125,11 @@ def test_a_network_without_a_trunk_refuses_it_before_the_data_is_made(share: flo
     assert "\n" not in str(caught.value)
     assert not begun
     assert fresh(settings(1.0, backbone=unet))
+
+
+def test_what_is_frozen_drops_nothing_and_the_rest_does() -> None:
+    frozen_part, rest = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)), nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5))
+    model = nn.Sequential(frozen_part, rest).eval()
+    frozen_part[0].requires_grad_(False)
+    learning(model)
+    assert [frozen_part[1].training, rest[1].training, model.training] == [False, True, True]

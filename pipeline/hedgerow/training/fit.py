@@ -18,7 +18,7 @@ from hedgerow.training.clock import Clock
 from hedgerow.training.folders import scene_count, trained_and_held_out
 from hedgerow.training.judge import Loss, judge
 from hedgerow.training.plan import TrainConfig
-from hedgerow.training.rates import adamw, set_rate
+from hedgerow.training.rates import adamw, learning, set_rate
 from hedgerow.training.scenes import LabelledScene, load_scenes, unseen_classes
 from hedgerow.training.schedule import Phase, phases, work
 from hedgerow.training.start import fresh, start_from
@@ -181,7 +181,7 @@ class _Loop:
         half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
         with torch.random.fork_rng(cards), half:
             torch.manual_seed(integer_seed(self.config.seed, "step", self.state.step))
-            logits: Tensor = self.state.model.train()(images)
+            logits: Tensor = learning(self.state.model)(images)
         return logits
 
     def _refuse_unless_finite(self, what: str, value: float, batch: Batch) -> None:

@@ -23,6 +23,15 @@ def freeze(model: nn.Module, settings: Optimizer) -> None:
             parameter.requires_grad_(False)
 
 
+def learning(model: nn.Module) -> nn.Module:
+    """Put the network in training mode, but for what is frozen: that drops nothing by chance."""
+    for part in model.train().modules():
+        weights = list(part.parameters())
+        if weights and not any(weight.requires_grad for weight in weights):
+            part.eval()
+    return model
+
+
 def adamw(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
     """Return an AdamW that forgets weights of two or more dimensions slowly; each group has its `share` of the rate."""
     trunk = _trunk(model) if settings.trunk_lr != 1 else frozenset[str]()
