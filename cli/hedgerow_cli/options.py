@@ -47,7 +47,9 @@ Regularize = Annotated[
     typer.Option(min=0, help="Metres a border may stray from straight, and a corner move to a right angle."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors only: no progress, no warnings; with -v still a log.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Errors only: no progress, no warnings; with -v still a log.")
+]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; twice for everything.")]
 Layer = Annotated[str | None, typer.Option(help="Only this layer, fields or borders; default: both.")]
 To = Annotated[str | None, typer.Option(help="Further formats, by comma: shp,parquet,fgb,geojson,pmtiles,fiboa.")]

@@ -12,13 +12,15 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from pydantic import ValidationError
 
-from hedgerow.errors import SourceError
+from hedgerow.errors import ConfigError, SourceError
 from hedgerow.geo.windows import Window
 from hedgerow.records import BORDER, FIELD, FOREST, OTHER
 from hedgerow.training.augment import noise_patch, turned, weathered
 from hedgerow.training.crops import Crop, Cut, crop_at, draw_crop, resized, shrunk
-from hedgerow.training.plan import Augment, FolderData, SyntheticData
+from hedgerow.training.data import FolderData, SyntheticData
+from hedgerow.training.plan import Augment
 from hedgerow.training.scenes import ANY, LabelledScene, load_scenes, unseen_classes
 
 SceneOf = Callable[..., LabelledScene]
@@ -380,3 +382,16 @@ def test_synthetic_scenes_without_a_band_are_refused() -> None:
 def test_no_class_for_the_rest_says_that_nothing_is_known_of_it(scenes_folder: Path) -> None:
     (scene,) = load_scenes(FolderData(path=scenes_folder, include=("strips",), unlabelled=()), BANDS, 0)
     assert scene.unlabelled == ANY
+
+
+def test_the_land_of_synthetic_scenes_is_as_asked_for() -> None:
+    plain = SyntheticData(scenes=2, scene_px=96, gsd_m=(2, 4))
+    wet = SyntheticData(scenes=2, scene_px=96, gsd_m=(2, 4), land={"lakes": 8})
+    dry, drowned = ([float(shapely.area(s.polygons).sum()) for s in load_scenes(d, BANDS, 3)] for d in (plain, wet))
+    assert all(less < 0.9 * more for less, more in zip(drowned, dry, strict=True))
+
+
+@pytest.mark.parametrize("land", [{"gsd_m": 1}, {"seed": 3}, {"lakes": -1}, {"oceans": 1}])
+def test_land_that_cannot_be_is_refused(land: dict[str, float]) -> None:
+    with pytest.raises((ValidationError, ConfigError), match=next(iter(land))):
+        SyntheticData(land=land)

@@ -10,8 +10,8 @@ import rasterio
 
 from hedgerow.errors import SourceError
 from hedgerow.jobs.training import train
+from hedgerow.training.data import FolderData, SyntheticData
 from hedgerow.training.folders import images, trained_and_held_out
-from hedgerow.training.plan import FolderData, SyntheticData
 
 FEW = ("steps=1", "batch=1", "crop_px=32")
 

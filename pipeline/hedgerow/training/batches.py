@@ -11,7 +11,8 @@ from torch import Tensor
 
 from hedgerow.randomness import integer_seed, rng_for
 from hedgerow.training.crops import Crop, Cut, draw_crop
-from hedgerow.training.plan import SyntheticData, TrainConfig
+from hedgerow.training.data import SyntheticData
+from hedgerow.training.plan import TrainConfig
 from hedgerow.training.scenes import LabelledScene, load_scenes
 
 _AHEAD = 3

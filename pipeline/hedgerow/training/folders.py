@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hedgerow.errors import SourceError
-from hedgerow.training.plan import FolderData, SyntheticData
+from hedgerow.training.data import FolderData, SyntheticData
 
 _SUFFIXES = (".tif", ".tiff", ".gtif", ".gtiff", ".vrt", ".jp2", ".img")
 

@@ -21,8 +21,8 @@ from hedgerow.randomness import integer_seed, rng_for
 from hedgerow.records import BORDER, CLASSES
 from hedgerow.scaling import constant_scaling, scaling_of
 from hedgerow.sources._truth import find_truth, read_truth
+from hedgerow.training.data import FolderData, SyntheticData
 from hedgerow.training.folders import first_file, images
-from hedgerow.training.plan import FolderData, SyntheticData
 
 ANY = (1 << len(CLASSES)) - 1
 """The set of all classes: nothing is known of a pixel."""
