@@ -3,10 +3,8 @@
 from odc.geo.geobox import GeoBox
 
 from hedgerow.errors import GeometryError
-from hedgerow.geo.windows import Window, grid
+from hedgerow.geo.windows import grid
 from hedgerow.records import Tile
-
-_STEP_PX = 16
 
 
 def tile_geobox(geobox: GeoBox, size_px: int, halo_px: int) -> tuple[Tile, ...]:
@@ -21,18 +19,6 @@ def tile_geobox(geobox: GeoBox, size_px: int, halo_px: int) -> tuple[Tile, ...]:
         raise GeometryError(f"halo of {halo_px} px is impossible: give 0 or more")
     shape = (geobox.shape[0], geobox.shape[1])
     return tuple(
-        Tile(index=index, core=core, padded=_context(core, size_px, halo_px).clipped(shape), geobox=geobox[core.slices])
+        Tile(index=index, core=core, padded=core.padded(halo_px).clipped(shape), geobox=geobox[core.slices])
         for index, core in grid(shape, size_px)
     )
-
-
-def _context(core: Window, size_px: int, halo_px: int) -> Window:
-    """Return the core with its halo; a core cut short by the right or lower frame sees as far inwards as a whole one.
-
-    A network that is shown a narrow strip and its mirror image answers by chance. The step keeps the phase of what is
-    averaged or cut into patches.
-    """
-    if not halo_px:
-        return core
-    rows, cols = ((size_px - side) // _STEP_PX * _STEP_PX for side in core.shape)
-    return Window(core.y0 - halo_px - rows, core.x0 - halo_px - cols, core.y1 + halo_px, core.x1 + halo_px)

@@ -45,7 +45,7 @@ class PredictTile:
         if not valid.any():
             return tuple(_nothing(tile, spec.arm, valid) for spec in self.models)
         image = framed(self.scaling.apply(patch), tile, self.halo_px)
-        core = tile.core.inside(seen(tile, self.halo_px))
+        core = tile.core.inside(tile.core.padded(self.halo_px))
         return tuple(self._one(spec, image, core, tile, valid) for spec in self.models)
 
     def _one(
@@ -85,15 +85,9 @@ def probabilities_of(
     return np.asarray(np.clip(probabilities, 0, 1), np.float32)
 
 
-def seen(tile: Tile, halo_px: int) -> Window:
-    """Return what the network sees of a tile: its padded window, and the halo where that ends at the raster's frame."""
-    halo, read = tile.core.padded(halo_px), tile.padded
-    return Window(min(halo.y0, read.y0), min(halo.x0, read.x0), max(halo.y1, read.y1), max(halo.x1, read.x1))
-
-
 def framed(image: NDArray[np.float32], tile: Tile, halo_px: int) -> NDArray[np.float32]:
     """Mirror the image where the halo reaches beyond the raster, so that every tile has its full context."""
-    full = seen(tile, halo_px)
+    full = tile.core.padded(halo_px)
     missing = (
         (tile.padded.y0 - full.y0, full.y1 - tile.padded.y1),
         (tile.padded.x0 - full.x0, full.x1 - tile.padded.x1),
