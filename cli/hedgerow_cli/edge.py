@@ -4,9 +4,13 @@ import functools
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -27,7 +31,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         from hedgerow.errors import HedgerowError
 
         try:
-            return command(*args, **kwargs)
+            with heeding_interrupts():
+                return command(*args, **kwargs)
         except HedgerowError as error:
             leave(KNOWN_ERROR, f"error: {error}")
         except KeyboardInterrupt:
@@ -45,6 +50,31 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             leave(UNEXPECTED, f"unexpected {type(error).__name__}: {error} (run it with -vv for the whole story)")
 
     return run
+
+
+@contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """Note Ctrl-C beside raising it: what is raised while a library in C calls back may be lost there.
+
+    A lost one is raised again at the next sign of progress (`Bars`).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        _interrupted.set()
+        signal.default_int_handler(number, frame)
+
+    _interrupted.clear()
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_interrupted = threading.Event()
 
 
 def leave(code: int, text: str = "") -> NoReturn:
@@ -133,6 +163,8 @@ class Bars:
         self._bars.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=total, rate="")
         task = self._bars.tasks[self._tasks[stage]]
