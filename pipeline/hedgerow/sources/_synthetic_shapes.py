@@ -77,7 +77,7 @@ class Carved:
         self.areas.append(Area("water", pond))
         self.hard.append(shapely.buffer(pond, bank_m, quad_segs=2))
 
-    def add_waterway(self, line: Any, width_m: float, *, cuts: bool = True) -> None:
+    def add_waterway(self, line: Any, width_m: float, *, cuts: bool) -> None:
         """Carve a strip of grass that drains a field, or only paint it: then it belongs to the field."""
         stroke = Stroke("margin", line, width_m)
         if not cuts:

@@ -152,8 +152,9 @@ def _reflect(
     azimuth = rng.uniform(0, 2 * math.pi)
     sun = Sun((math.cos(azimuth), math.sin(azimuth)), float(rng.uniform(0.4, 1.3)))
     bands = (0, 1, 2, 3) if config.sensor == "satellite" else (0, 1, 2)
-    drawn = float(rng_for(config.seed, "synthetic", "crowns").uniform(0.1, 1.0))
-    relief = drawn if config.crowns is None else config.crowns
+    relief = config.crowns
+    if relief is None:
+        relief = float(rng_for(config.seed, "synthetic", "crowns").uniform(0.1, 1.0))
     return reflectance(layout, surfaces, shape, config.gsd_m, bands, sun, relief, rng)
 
 

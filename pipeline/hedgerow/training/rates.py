@@ -13,13 +13,14 @@ def freeze(model: nn.Module, settings: Optimizer) -> None:
     Raises:
         ModelError: a share other than 1 is asked for, and the network has no trunk.
     """
-    if settings.trunk_lr != 1 and not _trunk(model):
+    trunk = _trunk(model)
+    if settings.trunk_lr != 1 and not trunk:
         raise ModelError(
             f"optimizer.trunk_lr is {settings.trunk_lr:g}, but {type(model).__name__} has no trunk (`vit` and `hub` "
             "have): leave it out"
         )
     for name, parameter in model.named_parameters():
-        if settings.trunk_lr == 0 and name in _trunk(model):
+        if settings.trunk_lr == 0 and name in trunk:
             parameter.requires_grad_(False)
 
 
