@@ -65,6 +65,12 @@ def test_the_card_says_how_it_was_made(smoke: tuple[Path, ModelCard]) -> None:
     assert np.isfinite(card.scores["held_out_crops"]["synthetic_loss"])
 
 
+def test_the_card_leaves_no_setting_of_the_backbone_to_later_defaults(smoke: tuple[Path, ModelCard]) -> None:
+    told = smoke[1].backbone
+    assert told == {"kind": "vit", **registry.configure("backbones", told).model_dump(mode="json")}
+    assert told["normalize"] is False
+
+
 def test_a_folder_that_exists_is_kept_unless_told(smoke: tuple[Path, ModelCard], tmp_path: Path) -> None:
     (tmp_path / "precious").touch()
     with pytest.raises(ConfigError, match="exists already"):

@@ -121,8 +121,11 @@ def _card(config: TrainConfig, fitted: Fitted, start: Mapping[str, Any]) -> Mode
 
 
 def _finished(backbone: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
-    """Return the settings of a backbone whose batch normalisations were folded away, and that needs no other file."""
+    """Return all settings of a backbone whose batch normalisations were folded away, and that needs no other file.
+
+    All: a default that changes later must not change what the card means.
+    """
     stored = getattr(model, "stored_settings", None)
     backbone = stored() if stored else backbone
-    settings = registry.configure("backbones", backbone)
-    return dict(backbone) | ({"normalize": False} if hasattr(settings, "normalize") else {})
+    settings = registry.configure("backbones", backbone).model_dump(mode="json")
+    return {"kind": backbone["kind"], **settings} | ({"normalize": False} if "normalize" in settings else {})
