@@ -52,6 +52,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+_interrupted = threading.Event()
+
+
 @contextmanager
 def heeding_interrupts() -> Iterator[None]:
     """Note Ctrl-C beside raising it: what is raised while a library in C calls back may be lost there.
@@ -72,9 +75,6 @@ def heeding_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-_interrupted = threading.Event()
 
 
 def leave(code: int, text: str = "") -> NoReturn:

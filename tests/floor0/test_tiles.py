@@ -31,6 +31,8 @@ def test_cores_partition_the_raster_and_padded_windows_contain_them(h: int, w: i
         assert whole((h, w)).contains(tile.padded)
         # The halo is whole unless the raster ends there.
         assert tile.padded.y0 == max(0, tile.core.y0 - halo)
+        assert tile.padded.y1 == min(h, tile.core.y1 + halo)
+        assert tile.padded.x0 == max(0, tile.core.x0 - halo)
         assert tile.padded.x1 == min(w, tile.core.x1 + halo)
     assert (covered == 1).all()
 

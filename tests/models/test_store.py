@@ -233,6 +233,8 @@ def test_every_shipped_model_loads_and_is_small(name: str) -> None:
     model = load(folder)
     assert sum(p.numel() for p in model.parameters()) <= 6_000_000
     assert logits_of(model).shape == (1, len(CLASSES), 48, 80)
+    told = read_card(folder).backbone
+    assert told == {"kind": told["kind"], **registry.configure("backbones", told).model_dump(mode="json")}
 
 
 def test_the_shipped_weights_mean_what_their_names_say() -> None:
