@@ -118,6 +118,21 @@ def test_it_is_judged_at_every_so_many_steps_and_at_the_last() -> None:
     assert result.scenes == ("synthetic-0", "synthetic-1")
 
 
+@pytest.mark.parametrize(("keep", "kept"), [("best", [1, 2, 2]), ("last", [1, 2, 3])])
+def test_the_weights_kept_are_those_of_the_best_or_of_the_last_evaluation(
+    keep: str, kept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    f1 = iter([0.5, 0.9, 0.7])
+    monkeypatch.setattr(fitting, "judge", lambda *_: {"synthetic_loss": 1.0, "border_f1": next(f1)})
+    seen: list[tuple[float, bool]] = []
+    last = fit(
+        brief(steps=3, evaluate_every=1, keep=keep),
+        checkpoint=lambda fitted: seen.append((fitted.kept["step"], fitted.is_kept)),
+    )
+    assert seen == [(step, step == i) for i, step in enumerate(kept, 1)]
+    assert last.kept["step"] == kept[-1]
+
+
 def test_every_evaluation_says_how_long_the_rest_takes(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         fit(brief(steps=4, held_out=[]))

@@ -17,7 +17,7 @@ from hedgerow.errors import ConfigError
 from hedgerow.jobs.devices import device_name
 from hedgerow.models.store import ModelCard, half, locate, read_card, save
 from hedgerow.training.curves import write_csv, write_png
-from hedgerow.training.fit import Fitted, best, fit
+from hedgerow.training.fit import Fitted, fit
 from hedgerow.training.plan import TrainConfig
 from hedgerow.training.start import backbone_of
 from hedgerow.training.state import STATE, State
@@ -34,7 +34,7 @@ def train(
     overwrite: bool = False,
     progress: Progress = silent,
 ) -> ModelCard:
-    """Fit a network and write its model folder: the weights of the best evaluation, the card, the learning curve.
+    """Fit a network and write its model folder: the weights kept, the card, the learning curve.
 
     Args:
         config: a YAML file, or the name of one in `configs/train`.
@@ -66,10 +66,10 @@ def train(
         state.save(out / STATE, settings.model_dump(mode="json"))
 
     def checkpoint(fitted: Fitted) -> None:
-        if fitted.is_best:
+        if fitted.is_kept:
             save(out, _card(settings, fitted, start), half(folded(fitted.model).state_dict()))
         write_csv(fitted.history, out / "curve.csv")
-        write_png(fitted.history, out / "curve.png", title=settings.name, best_step=best(fitted.history)["step"])
+        write_png(fitted.history, out / "curve.png", title=settings.name, kept_step=fitted.kept["step"])
         fitted.state.save(out / STATE, settings.model_dump(mode="json"))
 
     before = out / STATE if resume and in_use else None
@@ -96,7 +96,6 @@ def _card(config: TrainConfig, fitted: Fitted, start: Mapping[str, Any]) -> Mode
     """Return the card; licence and attribution that `card` leaves out are those of the model started from."""
     handed_on = {"licence": start.get("licence", "unknown"), "attribution": start.get("attribution")}
     said = handed_on | {name: str(config.card[name]) for name in handed_on if name in config.card}
-    kept = best(fitted.history)
     return ModelCard(
         name=config.name,
         backbone=_finished(backbone_of(config), fitted.model),
@@ -111,12 +110,12 @@ def _card(config: TrainConfig, fitted: Fitted, start: Mapping[str, Any]) -> Mode
             **({"init": start} if start else {}),
             "scenes": list(fitted.scenes),
             "steps": int(fitted.history[-1]["step"]),
-            "kept_step": int(kept["step"]),
+            "kept_step": int(fitted.kept["step"]),
             "hours": round(fitted.seconds / 3600, 2),
             "torch": version("torch"),
             "hedgerow": version("hedgerow"),
         },
-        scores={"held_out_crops": kept},
+        scores={"held_out_crops": fitted.kept},
     )
 
 

@@ -22,7 +22,7 @@ def write_csv(history: Rows, path: Path) -> None:
     part.replace(path)
 
 
-def write_png(history: Rows, path: Path, *, title: str, best_step: float) -> None:
+def write_png(history: Rows, path: Path, *, title: str, kept_step: float) -> None:
     """Draw the curves; a dotted line marks the step whose weights were kept, a dashed one the last of shrunk crops."""
     figure = Figure(figsize=(7.2, 7.2), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
@@ -35,7 +35,7 @@ def write_png(history: Rows, path: Path, *, title: str, best_step: float) -> Non
     panels[2].set_xlabel("step")
     panels[2].xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in panels:
-        axes.axvline(best_step, color="0.4", lw=1, ls=":", label="weights kept")
+        axes.axvline(kept_step, color="0.4", lw=1, ls=":", label="weights kept")
         for switch in _switches(history):
             axes.axvline(switch, color="0.4", lw=1, ls="--", label="from here at full resolution")
     panels[0].legend(fontsize=8, frameon=False)

@@ -34,6 +34,8 @@ class Fitted:
     model: nn.Module
     history: Sequence[Mapping[str, float]]
     """A row per evaluation: step, loss (mean since the last one), seconds, data_share, and what `judge` says."""
+    kept: Mapping[str, float]
+    """The row of the weights to keep."""
     scenes: tuple[str, ...]
     gsd_m: tuple[float, float]
     """Finest and coarsest ground sampling distance of the crops."""
@@ -41,9 +43,9 @@ class Fitted:
     state: State
 
     @property
-    def is_best(self) -> bool:
-        """Whether the last evaluation is the best so far; without held-out data the last is always the best."""
-        return self.history[-1] is best(self.history)
+    def is_kept(self) -> bool:
+        """Whether the weights of the last evaluation are, so far, those to keep."""
+        return self.history[-1] is self.kept
 
 
 def best(history: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
@@ -91,15 +93,17 @@ def fit(
     for phase in phases(config):
         for _ in loop.steps(phase, crops, progress):
             if checkpoint is not None:
-                checkpoint(_fitted(state, crops))
-    return _fitted(state, crops)
+                checkpoint(_fitted(config, state, crops))
+    return _fitted(config, state, crops)
 
 
-def _fitted(state: State, crops: Crops) -> Fitted:
+def _fitted(config: TrainConfig, state: State, crops: Crops) -> Fitted:
     scenes = [scene for group in crops.scenes for scene in group]
     names = tuple(dict.fromkeys(scene.name for scene in scenes))
     gsd_m = min(s.gsd_m / s.zoom[1] for s in scenes), max(s.gsd_m / s.zoom[0] for s in scenes)
-    return Fitted(state.average, state.history, names, (round(gsd_m[0], 3), round(gsd_m[1], 3)), state.seconds, state)
+    gsd_m = round(gsd_m[0], 3), round(gsd_m[1], 3)
+    kept = best(state.history) if config.keep == "best" else state.history[-1]
+    return Fitted(state.average, state.history, kept, names, gsd_m, state.seconds, state)
 
 
 class _Loop:

@@ -96,7 +96,10 @@ class TrainConfig(Settings):
     evaluate_every: int = Field(500, ge=1)
     """Steps between two looks at the held-out crops, each of which also saves the state to resume from."""
     average: float = Field(0.999, ge=0, lt=1)
-    """Decay of the running mean of the weights that is kept (0: the last weights)."""
+    """Decay of the running mean of the weights that is kept (0: the weights themselves)."""
+    keep: Literal["best", "last"] = "best"
+    """Weights of which evaluation are kept: of the best held-out border F1, or of the last. The last, where what is
+    held out is easier than what the model is for (synthetic scenes): there the best is a matter of chance."""
     seed: int = 0
     device: str = "auto"
     """auto, cpu or cuda."""
