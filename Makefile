@@ -1,10 +1,12 @@
-# make demo   set everything up and compare five arms on sample_tiles/
-# make test   the whole test suite      make check   format, lint, types, floors      make bench   benchmarks (ratios)
+# make demo    set everything up and compare five arms on sample_tiles/
+# make test    the whole test suite, in WORKERS processes     make check   format, lint, types, floors
+# make bench   benchmarks (ratios)
 
-PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
-ARMS   := fp32,int8,w4a4-minmax,w4a4-percentile,w4a4-spatial
+PYTHON  ?= python3
+WORKERS ?= 2
+VENV    := .venv
+BIN     := $(VENV)/bin
+ARMS    := fp32,int8,w4a4-minmax,w4a4-percentile,w4a4-spatial
 
 .PHONY: demo test check bench format clean
 .DEFAULT_GOAL := demo
@@ -26,7 +28,7 @@ demo: $(VENV)/.installed
 	$(BIN)/hedgerow compare sample_tiles -o demo_out --arms $(ARMS) --truth auto --overwrite
 
 test: $(VENV)/.tested
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile
 
 check: $(VENV)/.tested
 	$(BIN)/ruff format --check .
