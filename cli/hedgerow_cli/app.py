@@ -188,6 +188,12 @@ def trace(
     ] = None,
     min_area: Annotated[float, typer.Option(help="Smaller fields go to a neighbour, m2.")] = 0.0,
     min_hole: Annotated[float, typer.Option(help="Smaller holes are filled, m2.")] = 0.0,
+    min_width: Annotated[
+        float, typer.Option(help="Fields of which twice the area by the perimeter is less go to a neighbour, m.")
+    ] = 0.0,
+    min_border: Annotated[
+        float, typer.Option(help="Fields parted by a weaker border join: its mean probability, 0 to 1.")
+    ] = 0.0,
     tracer: Annotated[str, typer.Option(help="How pixels become regions.")] = "arcs", sets: o.TracerSets = None,
     check_seams: Annotated[
         bool, typer.Option("--check-seams", help="Trace with three tile sizes, say where the maps differ; exit 1 then.")
@@ -217,7 +223,7 @@ def trace(
 
     rules = Rules(
         simplify_m=simplify, regularize_m=regularize or 0.0, smooth=smooth or 0, smooth_reach_m=smooth_reach,
-        min_area_m2=min_area, min_hole_m2=min_hole,
+        min_area_m2=min_area, min_hole_m2=min_hole, min_width_m=min_width, min_border=min_border,
     )  # fmt: skip
     common: dict[str, Any] = {
         "kind": as_, "tracer": {"kind": tracer, **assigned(sets or ())},

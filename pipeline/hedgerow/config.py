@@ -79,6 +79,10 @@ class RunConfig(Settings):
     """How far before a corner its curve may begin, metres; None: 4 pixels."""
     min_area_m2: float = Field(0.0, ge=0)
     min_hole_m2: float = Field(0.0, ge=0)
+    min_width_m: float = Field(0.0, ge=0)
+    """Fields and forests of which twice the area by the perimeter is less are slivers and go to a neighbour."""
+    min_border: float = Field(0.0, ge=0, le=1)
+    """Two fields (or two forests) join if the mean border probability between them is less, the weakest first."""
     metrics: tuple[Mapping[str, Any], ...] | None = None
     """Settings of each metric; None: every metric there is, at its fixed parameters."""
     to: tuple[str | Mapping[str, Any], ...] = ("gpkg",)

@@ -22,16 +22,22 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from skimage.feature import canny
 from skimage.segmentation import watershed
 
+from hedgerow.arcs.join import join_tiles
+from hedgerow.arcs.tile import tile_pieces
+from hedgerow.geo.windows import whole
+
 AERIAL_GRID: Mapping[str, Sequence[Any]] = {
     "work_m": (1.0, 2.0), "sigma_m": (2.0, 3.0, 4.0), "contrast": (0.125, 0.16, 0.2), "low_share": (0.2,),
-    "marker_m": (2.9, 3.9, 5.0), "min_area_m2": (3000.0, 5000.0), "max_texture": (0.1, 0.12, None),
+    "marker_m": (2.9, 3.9, 5.0), "min_area_m2": (3000.0, 5000.0), "min_width_m": (0.0, 20.0),
+    "max_texture": (0.1, 0.12, None),
 }  # fmt: skip
 SENTINEL2_GRID: Mapping[str, Sequence[Any]] = {
     "work_m": (5.0, 10.0), "sigma_m": (5.0, 7.5, 10.0, 15.0), "contrast": (0.06, 0.1, 0.125, 0.16),
     "low_share": (0.2,), "marker_m": (4.9, 6.9, 9.9, 14.0), "min_area_m2": (1000.0, 3000.0, 6000.0),
-    "max_texture": (0.05, 0.08, 0.12, None),
+    "min_width_m": (0.0, 25.0), "max_texture": (0.05, 0.08, 0.12, None),
 }  # fmt: skip
 """What is tried; a wider grid was looked through by hand first (sigma 2 to 8 m, seeds 4 to 20 m off the edges)."""
+_WHAT_IS_A_FIELD: Mapping[str, Any] = {"min_area_m2": 0.0, "min_width_m": 0.0, "max_texture": None}
 _TEXTURE_PX = 4.0  # standard deviation of the window, stored pixels
 
 
@@ -51,6 +57,8 @@ class Settings:
     """Seeds are connected areas at least this far from every edge."""
     min_area_m2: float
     """Smaller regions are no fields."""
+    min_width_m: float
+    """Regions of which twice the area by the perimeter is less are no fields, as in the presets of our maps."""
     max_texture: float | None
     """Regions in which brightness varies more from pixel to pixel (standard deviation) are no fields; None: all are."""
 
@@ -71,11 +79,12 @@ class Segments:
 
     labels: NDArray[np.int32]
     area_m2: NDArray[np.float64]
+    width_m: NDArray[np.float64]
     texture: NDArray[np.float64]
 
     def fields(self, settings: Settings, shape: tuple[int, int]) -> NDArray[np.int32]:
         """Return the fields (height, width) on the stored grid, 0 elsewhere."""
-        kept = self.area_m2 >= settings.min_area_m2
+        kept = (self.area_m2 >= settings.min_area_m2) & (self.width_m >= settings.min_width_m)
         if settings.max_texture is not None:
             kept &= self.texture <= settings.max_texture
         kept[0] = False
@@ -117,12 +126,12 @@ def _segmented(case: Case, settings: Sequence[Settings]) -> Iterator[tuple[list[
     rgb = case.rgb()
     brightness = rgb.mean(axis=0)
     texture = _deviation(brightness)
-    for edge, by_edge in _grouped(settings, marker_m=0.0, min_area_m2=0.0, max_texture=None).items():
+    for edge, by_edge in _grouped(settings, marker_m=0.0, **_WHAT_IS_A_FIELD).items():
         cell_m, seen = _resampled(brightness, case.pixel_m, edge.work_m)
         depth_m = _depth_m(seen, edge, cell_m)
         fine = cv2.resize(texture, seen.shape[::-1], interpolation=cv2.INTER_AREA)
-        for marked, group in _grouped(by_edge, min_area_m2=0.0, max_texture=None).items():
-            yield group, _grown(depth_m, marked.marker_m, fine, cell_m[0] * cell_m[1])
+        for marked, group in _grouped(by_edge, **_WHAT_IS_A_FIELD).items():
+            yield group, _grown(depth_m, marked.marker_m, fine, cell_m)
 
 
 def _grouped(settings: Sequence[Settings], **same: Any) -> dict[Settings, list[Settings]]:
@@ -156,13 +165,24 @@ def _depth_m(seen: NDArray[np.float32], settings: Settings, cell_m: tuple[float,
     return np.asarray(distance_transform_edt(~edges, sampling=cell_m))
 
 
-def _grown(depth_m: NDArray[np.float64], marker_m: float, texture: NDArray[np.float32], cell_m2: float) -> Segments:
+def _grown(
+    depth_m: NDArray[np.float64], marker_m: float, texture: NDArray[np.float32], cell_m: tuple[float, float]
+) -> Segments:
     seeds, _ = label(depth_m >= marker_m)
-    labels = watershed(-depth_m, seeds) if seeds.any() else seeds  # type: ignore[no-untyped-call]
+    labels = np.asarray(watershed(-depth_m, seeds) if seeds.any() else seeds, np.int32)  # type: ignore[no-untyped-call]
     flat = labels.ravel()
     cells = np.bincount(flat)
     mean = np.bincount(flat, weights=texture.ravel()) / np.maximum(cells, 1)
-    return Segments(labels.astype(np.int32), cells * cell_m2, mean)
+    area_m2 = cells * (cell_m[0] * cell_m[1])
+    return Segments(labels, area_m2, 2 * area_m2 / np.maximum(_perimeters_m(labels, cell_m), 1e-9), mean)
+
+
+def _perimeters_m(labels: NDArray[np.int32], cell_m: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the perimeter of every region by number, measured as our maps do it."""
+    window = whole(labels.shape)
+    arcs = join_tiles([tile_pieces(np.pad(labels + 1, 1), window, labels.shape)])
+    sides, lengths = np.concatenate([arcs.left, arcs.right]), np.tile(arcs.lengths_m(cell_m), 2)
+    return np.asarray(np.bincount(sides, lengths, minlength=int(labels.max()) + 2)[1:])
 
 
 def _deviation(brightness: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """What does a fold's model score? It predicts every tile once; maps are then made from that, one per setting.
 
 Either with the settings of the preset, or with the few that decide what becomes a field chosen on the fold's training
-tiles: the preset's were chosen on two of the aerial tiles.
+tiles: the preset's were chosen on the aerial tiles.
 """
 
 import itertools
@@ -21,21 +21,24 @@ from hedgerow.arcs.join import join_tiles
 from hedgerow.arcs.merge import Rules, merged_ids
 from hedgerow.arcs.tile import tile_pieces
 from hedgerow.config import RunConfig, find_config, resolve
+from hedgerow.contracts import WindowReader
 from hedgerow.edges.blocks import read_padded
 from hedgerow.edges.regions import VOID, RegionStore
 from hedgerow.geo.windows import whole
 from hedgerow.jobs.mapping import probability_path
 from hedgerow.jobs.running import run
 from hedgerow.models.store import digest, read_card
-from hedgerow.records import FIELD, FOREST, Regions
+from hedgerow.records import BORDER, FIELD, FOREST, Regions
 from hedgerow.stages.label import label_scene
 from hedgerow.writers._probability import ProbabilityFile
 
 PRESET, CHOSEN = "preset", "chosen on the fold's training tiles"
 CHOICES: Mapping[str, Sequence[Any]] = {
-    "gsd_m": (1.0, 2.0), "max_seed_border": (0.1, 0.15, 0.2, 0.3, 0.4), "min_area_m2": (1500.0, 2500.0, 5000.0),
+    "gsd_m": (1.0, 2.0), "max_seed_border": (0.06, 0.1, 0.15, 0.3), "min_border": (0.0, 0.35, 0.5),
+    "min_width_m": (0.0, 20.0),
 }  # fmt: skip
-"""What is tried: metres at which the network looks, largest border probability of a seed, smallest field."""
+"""What is tried: metres at which the network looks, largest border probability of a seed, smallest mean one of a border
+between two fields, narrowest field."""
 
 Choice = tuple[tuple[str, Any], ...]
 """What is changed in the preset."""
@@ -59,7 +62,7 @@ class Predictions:
             with tempfile.TemporaryDirectory() as work:
                 found = label_scene(pixels, pixels.valid, tracer, Path(work), pixel_m=case.pixel_m)
                 for choice in alike:
-                    yield choice, merged(found, case.pixel_m, configs[choice])
+                    yield choice, merged(found, pixels, case.pixel_m, configs[choice])
 
     def _config(self, preset: str, choice: Choice) -> RunConfig:
         changes = dict(choice)
@@ -75,12 +78,13 @@ class Predictions:
         return out
 
 
-def merged(store: RegionStore, pixel_m: tuple[float, float], config: RunConfig) -> Regions:
+def merged(store: RegionStore, pixels: WindowReader, pixel_m: tuple[float, float], config: RunConfig) -> Regions:
     """Return the regions after small fields and holes have gone to their neighbours, as a run does it."""
     window = whole(store.shape)
-    arcs = join_tiles([tile_pieces(read_padded(store.ids, window, 1), window, store.shape)])
+    border = read_padded(pixels, window, 1)[BORDER]
+    arcs = join_tiles([tile_pieces(read_padded(store.ids, window, 1), window, store.shape, border)])
     pixel_m2 = pixel_m[0] * pixel_m[1]
-    rules = Rules(min_hole_px=config.min_hole_m2 / pixel_m2, min_area_px=config.min_area_m2 / pixel_m2)
+    rules = Rules(config.min_hole_m2 / pixel_m2, config.min_area_m2 / pixel_m2, config.min_width_m, config.min_border)
     target = merged_ids(
         arcs, store.area_px, store.class_of, rules=rules, pixel_m=pixel_m, objects=(FIELD, FOREST), void=VOID
     )

@@ -35,7 +35,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], told: Mapping[str, Any], out:
     text = "\n\n".join([
         f"Cross-validation over {told['tiles']} aerial tiles in {told['folds']} folds: scores on the tiles that each "
         "fold's method has not seen, pooled. Settings are chosen by boundary F1 at 5 m plus object F1; those of the "
-        "preset `aerial` were chosen on two of these tiles. Steps are those of the training, without what it began "
+        "preset `aerial` were chosen on these tiles. Steps are those of the training, without what it began "
         "from.",
         _markdown(rows, "unseen"),
         "The Danish scene, on which no fold trained: the mean over the folds (pixels of 10 m: within 5 m is on the "

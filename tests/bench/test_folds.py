@@ -117,23 +117,25 @@ def test_folds_start_only_from_models_that_have_seen_none_of_the_scenes(tmp_path
 
 
 def test_flat_fields_in_a_wood_are_found_and_the_wood_is_none(case: fold_scores.Case) -> None:
-    settings = classical.Settings(1.0, 3.0, 0.1, 0.4, 5.0, 1500.0, 0.1)
+    settings = classical.Settings(1.0, 3.0, 0.1, 0.4, 5.0, 1500.0, 0.0, 0.1)
     found = classical.classical_fields(case, settings)
     values = fold_scores.pooled([case.sums_of_fields(found)])
     assert (values["object_precision"], values["object_recall"]) == (1.0, 1.0)
     assert values["boundary_f1@5m"] == 1.0
-    small = classical.classical_fields(case, classical.Settings(1.0, 3.0, 0.1, 0.4, 5.0, 6000.0, 0.1))
+    small = classical.classical_fields(case, classical.Settings(1.0, 3.0, 0.1, 0.4, 5.0, 6000.0, 0.0, 0.1))
     assert not small.any(), "each field has 4,900 m2"
+    narrow = classical.classical_fields(case, classical.Settings(1.0, 3.0, 0.1, 0.4, 5.0, 1500.0, 40.0, 0.1))
+    assert not narrow.any(), "the mean width of a square is half its side: 35 m"
 
 
 def test_a_grid_counts_what_each_of_its_settings_counts_alone(case: fold_scores.Case) -> None:
     axes = {
         "work_m": (1.0, 2.0), "sigma_m": (3.0,), "contrast": (0.1,), "low_share": (0.4,), "marker_m": (3.0, 5.0),
-        "min_area_m2": (0.0, 1500.0), "max_texture": (0.1, None),
+        "min_area_m2": (0.0, 1500.0), "min_width_m": (0.0, 30.0), "max_texture": (0.1, None),
     }  # fmt: skip
     asked = classical.grid(axes)
     table = dict(classical.grid_sums(case, asked))
-    assert len(table) == len(asked) == 16
+    assert len(table) == len(asked) == 32
     for one in asked[::5]:
         assert table[one] == case.sums_of_fields(classical.classical_fields(case, one))
     chosen = classical.best([table])
@@ -164,18 +166,21 @@ def test_merging_gives_the_regions_that_a_trace_gives() -> None:
     kind[30:33, 30:33] = 1 - kind[30, 30]
     pixels = np.stack([np.where(kind == k, 250, 2) for k in range(4)]).astype(np.uint8)
     geobox = GeoBox(kind.shape, TRANSFORM, "EPSG:32632")
-    config = RunConfig(min_area_m2=100, min_hole_m2=20)
+    rules = {"min_area_m2": 100.0, "min_hole_m2": 20.0, "min_width_m": 9.0, "min_border": 0.2}
+    config = RunConfig(**rules)
     tracer = watershed.build(watershed.Config(min_seed_px=1))
 
+    reader = ArrayReader(pixels)
+
     def labelled(folder: Path) -> object:
-        return label_scene(ArrayReader(pixels), ArrayReader(np.ones(kind.shape, bool)), tracer, folder)
+        return label_scene(reader, ArrayReader(np.ones(kind.shape, bool)), tracer, folder)
 
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         store = labelled(Path(folder))
-        want = trace_scene(store, None, geobox, min_area_m2=100, min_hole_m2=20).regions.regions()
-        got = merged(store, (1.0, 1.0), config)
+        want = trace_scene(store, reader, geobox, **rules).regions.regions()
+        got = merged(store, reader, (1.0, 1.0), config)
         before = store.regions()
     np.testing.assert_array_equal(got.labels, want.labels)
     assert len(np.unique(got.labels)) < len(np.unique(before.labels))

@@ -59,7 +59,8 @@ def rasters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def results(out: Path, work: Path, *, tile_px: int, scheduler: str, workers: int) -> Results:
     """Map and measure as `compare` does."""
-    config = RunConfig(tile_px=tile_px, scheduler=scheduler, workers=workers, min_area_m2=200.0, simplify_m=3.0)
+    rules = {"min_area_m2": 200.0, "min_width_m": 9.0, "min_border": 0.4, "simplify_m": 3.0}
+    config = RunConfig(tile_px=tile_px, scheduler=scheduler, workers=workers, **rules)
     with Graph(scheduler, workers) as graph:
         task = MapArm(config, out, work)
         mapped = list(graph.each(task, [MapItem("scene", arm, "scene.tif") for arm in ARMS]))

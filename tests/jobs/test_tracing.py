@@ -273,6 +273,11 @@ def test_a_raster_that_holds_no_labels_is_refused(
         ({"kind": "classes"}, "5, 7 stands for no class .0 other, 1 field, 2 forest, 3 border"),
         ({"tracer": "watershed"}, "labels are taken as they are"),
         ({"tracer": "watershet"}, "did you mean 'watershed'"),
+        ({"rules": Rules(min_border=0.5)}, "min_border = 0.5: is for rasters of probabilities"),
+        (
+            {"kind": "classes", "raster": "l.tif", "rules": Rules(min_border=0.5)},
+            "5, 7 stands for no class|is for rasters",
+        ),
         ({"out": "l.tif/map.gpkg"}, "l.tif: cannot be written to"),
         ({"tile_px": 0}, "a tile of 0 px is impossible"),
         ({"raster": "missing.tif"}, "cannot be read as a raster"),
@@ -287,12 +292,20 @@ def test_a_trace_that_cannot_be_made_is_refused(raster, tmp_path: Path, options:
 
 
 @pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["simplify_m", "regularize_m", "smooth_reach_m", "min_area_m2", "min_hole_m2"])
+@pytest.mark.parametrize(
+    "name", ["simplify_m", "regularize_m", "smooth_reach_m", "min_area_m2", "min_hole_m2", "min_width_m"]
+)
 def test_sizes_that_are_none_are_refused_before_the_work(name: str, size: float) -> None:
     with pytest.raises(ConfigError, match=f"^{name} = {size}: must be"):
         Rules(**{name: size})
     with pytest.raises(ConfigError, match=f"^{name} = {size}: must be"):
         hedgerow.trace(halves(), GeoBox((10, 20), TRANSFORM, "EPSG:32633"), **{name: size})
+
+
+@pytest.mark.parametrize("border", [-0.1, 1.5, float("nan")])
+def test_a_border_strength_that_is_no_probability_is_refused(border: float) -> None:
+    with pytest.raises(ConfigError, match=f"^min_border = {border}: must be a probability"):
+        Rules(min_border=border)
 
 
 def test_a_file_is_replaced_only_when_asked(raster, tmp_path: Path) -> None:

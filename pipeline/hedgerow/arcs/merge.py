@@ -1,8 +1,8 @@
-"""Which regions are too small to stand alone? Holes and small fields join a neighbour, so no gap opens.
+"""Which regions cannot stand alone? Parts that no real border parts join, holes, specks and slivers go to a neighbour.
 
-Merges are decided on the graph of regions, before any polygon exists: regions are nodes, shared borders are edges,
-weighted by their length in metres. Always the smallest region first, ties by id, so the result depends on nothing
-else.
+Merges are decided on the graph of regions, before any polygon exists: regions are nodes, shared borders are edges
+with their length in metres and their border probability. Always the weakest border, then the smallest region first,
+ties by id, so the result depends on nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,14 @@ OUTSIDE = 0
 
 @dataclass(frozen=True)
 class Rules:
-    """What is too small, in pixels (0: nothing is)."""
+    """What does not stand alone (0: everything does)."""
 
     min_hole_px: float = 0.0
     min_area_px: float = 0.0
+    min_width_m: float = 0.0
+    """Of a region's mean width: twice its area by its perimeter. That of a long strip is its width."""
+    min_border: float = 0.0
+    """Of the mean border probability (0..1) along a line that parts two objects of one class."""
 
 
 def merged_ids(
@@ -44,8 +49,10 @@ def merged_ids(
         arcs: the exact arcs of all ids, voids included.
         area_px: (n + 1,) pixels per id.
         kind: (n + 1,) class per id.
-        rules: a region or void within one single object, below `min_hole_px`, joins it; an object below
-            `min_area_px` joins the neighbour with the longest shared border, or ends up outside where it has none.
+        rules: objects of one class whose shared border is weaker than `min_border` join, the weakest border first; a
+            region or void within one single object, below `min_hole_px`, joins it; an object below `min_area_px` or
+            `min_width_m` joins the neighbour that it opens to most, or ends up outside where it has none: the one with
+            the longest shared border, every metre of it counted as far as it is likely to be none.
         pixel_m: (height, width) of a pixel.
         objects: the classes that have instances; adjoining regions of all other classes become one.
         void: the class of invalid areas: a void that is not a filled hole ends up outside.
@@ -55,32 +62,93 @@ def merged_ids(
     target = np.arange(len(kind))
     if rules != Rules():  # the graph of a large raster is large, too
         graph = _Graph(arcs, area_px, pixel_m)
+        if rules.min_border > 0:
+            graph.join(np.where(is_object, kind, void), rules.min_border, never=void)
         if rules.min_hole_px > 0:
-            graph.absorb(range(1, len(kind)), rules.min_hole_px, _only_neighbour(is_object))
-        if rules.min_area_px > 0:
-            graph.absorb(np.flatnonzero(is_object).tolist(), rules.min_area_px, _longest_neighbour(is_void))
+            graph.absorb(range(1, len(kind)), graph.smaller_than(rules.min_hole_px), _only_neighbour(is_object))
+        small = graph.smaller_than(rules.min_area_px, rules.min_width_m)
+        if rules.min_area_px > 0 or rules.min_width_m > 0:
+            graph.absorb(np.flatnonzero(is_object).tolist(), small, _most_open_neighbour(is_void))
         target = graph.targets()
     target[is_void[target]] = OUTSIDE
     return _one_background(arcs, target, ~(is_void | is_object))
 
 
-Choice = Callable[[dict[int, float]], int | None]
+class _Border(NamedTuple):
+    """What two regions share."""
+
+    length_m: float
+    pixels: int
+    """On both sides of it; one at a corner counts twice."""
+    probability_sum: int
+    """Of the border class over these pixels, 0..255 each."""
+
+    def plus(self, other: _Border | None) -> _Border:
+        """Return both together."""
+        if other is None:
+            return self
+        length_m, pixels, probability_sum = other
+        return _Border(self.length_m + length_m, self.pixels + pixels, self.probability_sum + probability_sum)
+
+    @property
+    def strength(self) -> float:
+        """Mean border probability, 0..1."""
+        return self.probability_sum / (255 * self.pixels)
+
+    @property
+    def open_m(self) -> float:
+        """Metres of it that are likely to be no border."""
+        return self.length_m * (1 - self.strength)
+
+
+Choice = Callable[[dict[int, _Border]], int | None]
+Test = Callable[[int], bool]
 
 
 class _Graph:
-    """Regions, their areas and the lengths of their shared borders, while they merge."""
+    """Regions, their areas and their shared borders, while they merge."""
 
     def __init__(self, arcs: Arcs, area_px: NDArray[np.integer], pixel_m: tuple[float, float]) -> None:
-        self.area = area_px.tolist()
+        self.area: list[int] = area_px.tolist()
+        self.pixel_m2 = pixel_m[0] * pixel_m[1]
         self.into = list(range(len(self.area)))
-        self.borders: defaultdict[int, dict[int, float]] = defaultdict(dict)
-        lengths = arcs.lengths_m(pixel_m).tolist()
-        for a, b, length in zip(arcs.left.tolist(), arcs.right.tolist(), lengths, strict=True):
-            self._add_border(a, b, length)
+        self.borders: defaultdict[int, dict[int, _Border]] = defaultdict(dict)
+        pairs = zip(arcs.left.tolist(), arcs.right.tolist(), strict=True)
+        pixels = 2 * arcs.cracks.sum(axis=1)
+        told = zip(arcs.lengths_m(pixel_m).tolist(), pixels.tolist(), arcs.border_sum.tolist(), strict=True)
+        for (a, b), border in zip(pairs, told, strict=True):
+            self._add_border(a, b, _Border(*border))
 
-    def absorb(self, candidates: Iterable[int], below_px: float, choose: Choice) -> None:
-        """Merge every candidate below a size into the neighbour that `choose` names; None leaves it."""
-        queue = [(self.area[i], i) for i in candidates if self.into[i] == i and self.area[i] < below_px]
+    def join(self, kind: NDArray[np.uint8], below: float, *, never: int) -> None:
+        """Join two regions of one kind, again and again those that the weakest border parts, until none is weaker."""
+        queue = [
+            (border.strength, a, b)
+            for a, borders in self.borders.items()
+            for b, border in borders.items()
+            if a < b and kind[a] == kind[b] != never and border.strength < below
+        ]
+        heapify(queue)
+        while queue:
+            strength, a, b = heappop(queue)
+            if self.into[a] != a or b not in self.borders[a] or self.borders[a][b].strength != strength:
+                continue  # one of them has joined another, or their border has grown since
+            self._merge(b, a)
+            for other, border in self.borders[a].items():
+                if kind[other] == kind[a] and border.strength < below:
+                    heappush(queue, (border.strength, min(a, other), max(a, other)))
+
+    def smaller_than(self, area_px: float, width_m: float = 0.0) -> Test:
+        """Return a test of a region's area and mean width."""
+
+        def test(i: int) -> bool:
+            perimeter_m = sum(border.length_m for border in self.borders[i].values()) if width_m else 0
+            return self.area[i] < area_px or 2 * self.area[i] * self.pixel_m2 < width_m * perimeter_m
+
+        return test
+
+    def absorb(self, candidates: Iterable[int], too_small: Test, choose: Choice) -> None:
+        """Merge every candidate that is too small into the neighbour that `choose` names; None leaves it."""
+        queue = [(self.area[i], i) for i in candidates if self.into[i] == i and too_small(i)]
         waiting = {i for _, i in queue}
         heapify(queue)
         while queue:
@@ -91,7 +159,7 @@ class _Graph:
             if into is None:
                 continue
             self._merge(i, into)
-            if into in waiting and self.area[into] < below_px:
+            if into in waiting and too_small(into):
                 heappush(queue, (self.area[into], into))
 
     def targets(self) -> NDArray[np.int64]:
@@ -101,29 +169,29 @@ class _Graph:
             target = target[target]
         return target
 
-    def _add_border(self, a: int, b: int, length: float) -> None:
-        self.borders[a][b] = self.borders[b][a] = self.borders[a].get(b, 0.0) + length
+    def _add_border(self, a: int, b: int, border: _Border) -> None:
+        self.borders[a][b] = self.borders[b][a] = border.plus(self.borders[a].get(b))
 
     def _merge(self, i: int, into: int) -> None:
         self.into[i] = into
         self.area[into] += self.area[i]
-        for neighbour, length in self.borders.pop(i).items():
+        for neighbour, border in self.borders.pop(i).items():
             del self.borders[neighbour][i]
             if neighbour != into:
-                self._add_border(into, neighbour, length)
+                self._add_border(into, neighbour, border)
 
 
 def _only_neighbour(is_object: NDArray[np.bool_]) -> Choice:
-    def choose(borders: dict[int, float]) -> int | None:
+    def choose(borders: dict[int, _Border]) -> int | None:
         only = next(iter(borders))
         return only if len(borders) == 1 and is_object[only] else None
 
     return choose
 
 
-def _longest_neighbour(is_void: NDArray[np.bool_]) -> Choice:
-    def choose(borders: dict[int, float]) -> int:
-        regions = ((length, -i) for i, length in borders.items() if i != OUTSIDE and not is_void[i])
+def _most_open_neighbour(is_void: NDArray[np.bool_]) -> Choice:
+    def choose(borders: dict[int, _Border]) -> int:
+        regions = ((border.open_m, -i) for i, border in borders.items() if i != OUTSIDE and not is_void[i])
         return -max(regions, default=(0.0, OUTSIDE))[1]
 
     return choose

@@ -8,6 +8,7 @@ top.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,8 +52,16 @@ class Arcs:
         return self.points[self.offsets[1:] - 1]
 
     def lengths_m(self, pixel_m: tuple[float, float]) -> NDArray[np.float64]:
-        """Return lengths (m,) on pixels of (height, width) metres."""
-        return np.asarray(self.cracks[:, 0] * pixel_m[1] + self.cracks[:, 1] * pixel_m[0], np.float64)
+        """Return lengths (m,) on pixels of (height, width) metres, of exact arcs: only turns lie between their ends.
+
+        Measured through the midpoints of the unit edges: a line of pixel edges is up to 1.41 times as long as the line
+        that it follows, this one at most 1.08 times.
+        """
+        height, width = pixel_m
+        turns = np.diff(self.offsets) - 2
+        turns[(self.starts == self.ends).all(axis=1)] += 1
+        edges = self.cracks[:, 0] * width + self.cracks[:, 1] * height
+        return np.asarray(edges - turns * (height + width - math.hypot(height, width)) / 2, np.float64)
 
     def taking(self, order: Ids) -> Arcs:
         """Return the arcs at `order`, in that order."""

@@ -126,6 +126,8 @@ class MapArm:
             smooth_reach_m=self.config.smooth_reach_m,
             min_area_m2=self.config.min_area_m2,
             min_hole_m2=self.config.min_hole_m2,
+            min_width_m=self.config.min_width_m,
+            min_border=self.config.min_border,
             source=item.source,
             arm=item.arm,
             each=each,

@@ -91,7 +91,7 @@ def check_seams(
     Raises:
         HedgerowError: as in `trace_file`.
     """
-    found = open_raster(raster, kind, tracer)
+    found = open_raster(raster, kind, tracer, rules)
     sizes = tile_sizes(tile_px)
     features: dict[int, dict[str, _Features]] = {}
     with work_folder() as work, Graph(scheduler, workers) as graph:

@@ -24,7 +24,7 @@ from hedgerow.records import FieldMap
 from hedgerow.sources._codes import kind_and_codes
 from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
 from hedgerow.stages.label import label_raster, label_scene
-from hedgerow.stages.shape import Shape, refuse_wrong_sizes
+from hedgerow.stages.shape import Shape, refuse_wrong_border, refuse_wrong_sizes
 from hedgerow.stages.trace import TILE_PX, TracedScene, trace_labels, trace_scene
 from hedgerow.writers._layers import COLUMNS
 
@@ -35,7 +35,7 @@ _DEFAULT_TRACER = {"labels": "arcs", "classes": "components", "probability": "wa
 
 @dataclass(frozen=True)
 class Rules:
-    """What becomes of small and ragged things: metres, square metres and rounds; 0 leaves all as it is."""
+    """What becomes of small, ragged and hardly parted things (m, m2, rounds, a probability); 0 leaves all as it is."""
 
     simplify_m: float = 0.0
     regularize_m: float = 0.0
@@ -43,10 +43,13 @@ class Rules:
     smooth_reach_m: float | None = None
     min_area_m2: float = 0.0
     min_hole_m2: float = 0.0
+    min_width_m: float = 0.0
+    min_border: float = 0.0
 
     def __post_init__(self) -> None:
         # The stage says so as well, but hours later.
-        refuse_wrong_sizes(min_area_m2=self.min_area_m2, min_hole_m2=self.min_hole_m2)
+        refuse_wrong_sizes(min_area_m2=self.min_area_m2, min_hole_m2=self.min_hole_m2, min_width_m=self.min_width_m)
+        refuse_wrong_border(self.min_border)
         Shape(self.simplify_m, self.regularize_m, self.smooth, self.smooth_reach_m)
 
 
@@ -98,8 +101,8 @@ def trace(labels: NDArray[Any], geobox: GeoBox, **options: Any) -> FieldMap:
     Args:
         labels: integers; 0 is nodata unless `valid` is given.
         geobox: CRS and transform.
-        options: valid, tile_px, simplify_m, regularize_m, smooth, smooth_reach_m, min_area_m2, min_hole_m2, source: as
-            in `stages.trace.trace_labels`.
+        options: valid, tile_px, simplify_m, regularize_m, smooth, smooth_reach_m, min_area_m2, min_hole_m2,
+            min_width_m, source: as in `stages.trace.trace_labels`.
 
     Raises:
         GeometryError: the labels are no integers, shapes differ, or the grid has no CRS.
@@ -149,7 +152,7 @@ def trace_file(
     wanted = _layers(layer)
     if not overwrite:
         refuse_existing(out, wanted)
-    found = open_raster(raster, kind, tracer)
+    found = open_raster(raster, kind, tracer, rules)
     with work_folder(out.parent) as work, Graph(scheduler, workers) as graph:
         regions = found.regions(work, ticking(graph, progress, "label", found.geobox, BLOCK_PX))
         _tell_speckle(found, regions.count)
@@ -174,11 +177,11 @@ def _tell_speckle(found: Raster, count: int) -> None:
         )  # fmt: skip
 
 
-def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -> Raster:
+def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any], rules: Rules = AS_IS) -> Raster:
     """Look at the header of a raster and say how it will be traced.
 
     Raises:
-        ConfigError: an unknown kind, tracer or setting of it, or one that does not go with the other.
+        ConfigError: an unknown kind, tracer or setting of it, or one that does not go with another.
         SourceError: the raster cannot be read as what it is said to be.
     """
     told, codes = kind_and_codes("classes" if kind is None else kind, KINDS)
@@ -194,6 +197,7 @@ def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any]) -
         )
     settings["kind"] = _DEFAULT_TRACER[kind] if name == "arcs" else name
     registry.configure("tracers", settings)
+    refuse_wrong_border(rules.min_border, known=kind == "probability")
     return Raster(reader(found, kind, codes), settings)
 
 

@@ -29,7 +29,7 @@ from hedgerow.geo.windows import Window, grid
 from hedgerow.records import BORDER, FIELD, FOREST, REGION_CLASSES, FieldMap
 from hedgerow.stages.label import label_array
 from hedgerow.stages.outlines import Outlines, outlines
-from hedgerow.stages.shape import Shape, refuse_wrong_sizes, shaped
+from hedgerow.stages.shape import Shape, refuse_wrong_border, refuse_wrong_sizes, shaped
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -80,6 +80,8 @@ def trace_scene(
     smooth_reach_m: float | None = None,
     min_area_m2: float = 0.0,
     min_hole_m2: float = 0.0,
+    min_width_m: float = 0.0,
+    min_border: float = 0.0,
     source: str = "",
     arm: str = "fp32",
     each: Each = one_by_one,
@@ -100,23 +102,28 @@ def trace_scene(
             move to make right angles. 0 does nothing.
         smooth: see `arcs.smooth`: rounds of corner cutting. 0 does nothing.
         smooth_reach_m: how far before a corner its curve may begin; None: 4 pixels.
-        min_area_m2: a smaller field or forest goes to the neighbour with the longest shared border, `other` included.
+        min_area_m2: a smaller field or forest goes to the neighbour with the longest shared border, `other` included;
+            with `pixels` every metre of it counts as far as it is likely to be no border.
         min_hole_m2: a smaller region or nodata area enclosed by one single field is filled.
+        min_width_m: a field or forest of which twice the area by the perimeter is less goes the same way: a sliver.
+        min_border: two fields (or two forests) join if the mean border probability (0..1) between them is less, the
+            weakest first. Only with `pixels`.
         source: path of the input, as written into the fields.
         arm: name of the arm.
         each: how the tiles are worked through.
 
     Raises:
         GeometryError: the grid has no CRS or another shape, or the result is no valid coverage.
-        ConfigError: a length or an area that is none.
+        ConfigError: a length, an area or a probability that is none, or `min_border` without `pixels`.
     """
     _check_shape(regions, geobox)
-    refuse_wrong_sizes(min_area_m2=min_area_m2, min_hole_m2=min_hole_m2)
+    refuse_wrong_sizes(min_area_m2=min_area_m2, min_hole_m2=min_hole_m2, min_width_m=min_width_m)
+    refuse_wrong_border(min_border, known=pixels is not None)
     shape = Shape(simplify_m, regularize_m, smooth, smooth_reach_m)
     pixel_m = pixel_size_m(geobox)
     arcs, sums = _traced(regions, pixels, tile_px, each)
     pixel_m2 = pixel_m[0] * pixel_m[1]
-    rules = Rules(min_hole_px=min_hole_m2 / pixel_m2, min_area_px=min_area_m2 / pixel_m2)
+    rules = Rules(min_hole_m2 / pixel_m2, min_area_m2 / pixel_m2, min_width_m, min_border)
     target = merged_ids(
         arcs, regions.area_px, regions.class_of, rules=rules, pixel_m=pixel_m, objects=(FIELD, FOREST), void=VOID
     )
@@ -145,6 +152,7 @@ def trace_labels(
     smooth_reach_m: float | None = None,
     min_area_m2: float = 0.0,
     min_hole_m2: float = 0.0,
+    min_width_m: float = 0.0,
     source: str = "",
     arm: str = "labels",
     each: Each = one_by_one,
@@ -159,6 +167,7 @@ def trace_labels(
         simplify_m, regularize_m, smooth, smooth_reach_m: the shape of the borders, as in `trace_scene`.
         min_area_m2: a smaller field goes to the neighbour with the longest shared border.
         min_hole_m2: a smaller hole in one field is filled.
+        min_width_m: a field of which twice the area by the perimeter is less goes the same way: a sliver.
         source: path of the input, as written into the fields.
         arm: name of the arm.
         each: how the tiles are worked through.
@@ -168,8 +177,8 @@ def trace_labels(
     """
     return trace_scene(
         label_array(labels, valid), None, geobox, tile_px=tile_px, simplify_m=simplify_m, regularize_m=regularize_m,
-        smooth=smooth, smooth_reach_m=smooth_reach_m, min_area_m2=min_area_m2, min_hole_m2=min_hole_m2, source=source,
-        arm=arm, each=each,
+        smooth=smooth, smooth_reach_m=smooth_reach_m, min_area_m2=min_area_m2, min_hole_m2=min_hole_m2,
+        min_width_m=min_width_m, source=source, arm=arm, each=each,
     ).field_map  # fmt: skip
 
 
