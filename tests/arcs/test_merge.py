@@ -120,11 +120,12 @@ def test_a_sliver_is_told_by_twice_its_area_over_its_perimeter():
 
 
 def test_fields_that_no_border_parts_are_one_and_the_weakest_joins_first():
+    """The one of more neighbours (nodata round the raster is one) gives its id."""
     ids = [[1, 1, 2, 2, 3, 3]] * 2
     border = [[0, 40, 60, 90, 110, 0]] * 2  # 50 between 1 and 2, 100 between 2 and 3
     assert merged(ids, [FIELD] * 3, border=border, weak=0.19) == ids
-    assert merged(ids, [FIELD] * 3, border=border, weak=0.2)[0] == [1, 1, 1, 1, 3, 3]
-    assert merged(ids, [FIELD] * 3, border=border, weak=0.4)[0] == [1] * 6
+    assert merged(ids, [FIELD] * 3, border=border, weak=0.2)[0] == [2, 2, 2, 2, 3, 3]
+    assert merged(ids, [FIELD] * 3, border=border, weak=0.4)[0] == [2] * 6
     assert merged(ids, [FIELD, FOREST, FIELD], border=border, weak=1.0) == ids
     assert merged(ids, [FIELD, OTHER, OTHER], border=border, weak=1.0)[0] == [1, 1, 2, 2, 2, 2]
     assert merged(ids, [FIELD, VOID, VOID], border=border, weak=1.0)[0] == [1, 1, 0, 0, 0, 0]

@@ -132,10 +132,12 @@ class _Graph:
             strength, a, b = heappop(queue)
             if self.into[a] != a or b not in self.borders[a] or self.borders[a][b].strength != strength:
                 continue  # one of them has joined another, or their border has grown since
-            self._merge(b, a)
-            for other, border in self.borders[a].items():
-                if kind[other] == kind[a] and border.strength < below:
-                    heappush(queue, (border.strength, min(a, other), max(a, other)))
+            into, gone = sorted((a, b), key=lambda i: (-len(self.borders[i]), i))  # the one of many neighbours stays
+            touched = [i for i in self.borders[gone] if i != into and kind[i] == kind[into]]
+            self._merge(gone, into)
+            for i in touched:
+                if (strength := self.borders[into][i].strength) < below:
+                    heappush(queue, (strength, min(into, i), max(into, i)))
 
     def smaller_than(self, area_px: float, width_m: float = 0.0) -> Test:
         """Return a test of a region's area and mean width."""
