@@ -189,10 +189,10 @@ def trace(
     min_area: Annotated[float, typer.Option(help="Smaller fields go to a neighbour, m2.")] = 0.0,
     min_hole: Annotated[float, typer.Option(help="Smaller holes are filled, m2.")] = 0.0,
     min_width: Annotated[
-        float, typer.Option(help="Fields of which twice the area by the perimeter is less go to a neighbour, m.")
+        float, typer.Option(help="Narrower fields go to a neighbour, m: width is 2 x area / perimeter.")
     ] = 0.0,
     min_border: Annotated[
-        float, typer.Option(help="Fields parted by a weaker border join: its mean probability, 0 to 1.")
+        float, typer.Option(help="Two fields join if the mean border probability between them is less, 0 to 1.")
     ] = 0.0,
     tracer: Annotated[str, typer.Option(help="How pixels become regions.")] = "arcs", sets: o.TracerSets = None,
     check_seams: Annotated[

@@ -70,16 +70,16 @@ class RunConfig(Settings):
     tile_px: int = Field(512, ge=32)
     halo_px: int = Field(64, ge=0)
     tracer: Mapping[str, Any] = Field(default_factory=lambda: {"kind": "watershed"})
-    simplify_m: float = Field(0.0, ge=0)
-    regularize_m: float = Field(0.0, ge=0)
+    simplify_m: float = Field(0.0, ge=0, allow_inf_nan=False)
+    regularize_m: float = Field(0.0, ge=0, allow_inf_nan=False)
     """How far a border may stray from a straight line to become it, and a corner move to make right angles; 0: none."""
     smooth: int = Field(0, ge=0, le=6)
     """Rounds of corner cutting."""
-    smooth_reach_m: float | None = Field(None, gt=0)
+    smooth_reach_m: float | None = Field(None, gt=0, allow_inf_nan=False)
     """How far before a corner its curve may begin, metres; None: 4 pixels."""
-    min_area_m2: float = Field(0.0, ge=0)
-    min_hole_m2: float = Field(0.0, ge=0)
-    min_width_m: float = Field(0.0, ge=0)
+    min_area_m2: float = Field(0.0, ge=0, allow_inf_nan=False)
+    min_hole_m2: float = Field(0.0, ge=0, allow_inf_nan=False)
+    min_width_m: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Fields and forests of which twice the area by the perimeter is less are slivers and go to a neighbour."""
     min_border: float = Field(0.0, ge=0, le=1)
     """Two fields (or two forests) join if the mean border probability between them is less, the weakest first."""

@@ -25,7 +25,7 @@ def merged(ids, kind, *, hole=0.0, area=0.0, width=0.0, weak=0.0, border=None, p
         arcs_of(ids, border),
         np.bincount(ids.ravel(), minlength=len(kind) + 1),
         np.asarray([VOID, *kind], np.uint8),
-        rules=Rules(hole, area, width, weak),
+        rules=Rules(min_hole_px=hole, min_area_px=area, min_width_m=width, min_border=weak),
         pixel_m=pixel_m,
         objects=(FIELD, FOREST),
         void=VOID,
@@ -103,6 +103,7 @@ def test_a_small_field_goes_where_no_border_is():
     ids = [[1, 1, 1, 1, 1], [1, 2, 2, 3, 3], [1, 1, 1, 3, 3]]
     certain = np.full((3, 5), 255)
     assert merged(ids, [FIELD] * 3, area=3, border=certain)[1][1] == 1
+    assert merged([[1, 1, 2, 3], [1, 1, 3, 3]], [FIELD] * 3, area=2, border=certain[:2, :4])[0][2] == 3, "two edges"
     certain[1, 3] = 0
     assert merged(ids, [FIELD] * 3, area=3, border=certain)[1][1] == 3
 
@@ -141,15 +142,26 @@ def test_the_border_of_what_has_joined_is_judged_as_a_whole():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.floats(0, np.pi / 2))
-def test_lengths_hardly_depend_on_the_direction(angle):
-    """A straight line through 400 px, drawn along pixel edges, is at most 8 % too long, and never too short."""
+@given(st.floats(0, np.pi / 2), st.sampled_from([(1.0, 0.083), (2.0, 0.176)]))
+def test_lengths_hardly_depend_on_the_direction(angle, height_and_most):
+    """A straight line through 400 px, drawn along pixel edges, is never too short and hardly too long."""
+    height, most = height_and_most
     rows, cols = np.indices((400, 400)) - 199.5
     side = np.where(rows * np.cos(angle) - cols * np.sin(angle) > 0, 1, 2).astype(np.int32)
     arcs = arcs_of(side)
     inner = (arcs.left > 0) & (arcs.right > 0)
-    line_m = 400 / max(np.cos(angle), np.sin(angle))
-    assert -4 < arcs.lengths_m((1.0, 1.0))[inner].sum() - line_m < 0.083 * line_m + 4
+    line_m = 400 / max(np.cos(angle), np.sin(angle)) * np.hypot(height * np.sin(angle), np.cos(angle))
+    assert -4 * height < arcs.lengths_m((height, 1.0))[inner].sum() - line_m < most * line_m + 4 * height
+
+
+def test_lengths_of_rings_go_through_the_middles_of_their_edges():
+    """A ring of one pixel is a diamond; two that meet at a corner are two rings through a junction."""
+    alone, twins = np.ones((4, 4), np.int32), np.ones((4, 4), np.int32)
+    alone[1, 1] = twins[1, 1] = twins[2, 2] = 2
+    for ids, rings in ((alone, 1), (twins, 2)):
+        arcs = arcs_of(ids)
+        inner = (arcs.left > 0) & (arcs.right > 0)
+        assert arcs.lengths_m((3.0, 4.0))[inner].tolist() == [10.0] * rings
 
 
 @settings(deadline=None, max_examples=60)

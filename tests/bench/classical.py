@@ -58,7 +58,7 @@ class Settings:
     min_area_m2: float
     """Smaller regions are no fields."""
     min_width_m: float
-    """Regions of which twice the area by the perimeter is less are no fields, as in the presets of our maps."""
+    """Regions of which twice the area by the perimeter is less are no fields, as in the preset `aerial`."""
     max_texture: float | None
     """Regions in which brightness varies more from pixel to pixel (standard deviation) are no fields; None: all are."""
 

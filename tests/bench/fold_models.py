@@ -79,12 +79,17 @@ class Predictions:
 
 
 def merged(store: RegionStore, pixels: WindowReader, pixel_m: tuple[float, float], config: RunConfig) -> Regions:
-    """Return the regions after small fields and holes have gone to their neighbours, as a run does it."""
+    """Return the regions after all that joins has joined, as a run does it."""
     window = whole(store.shape)
     border = read_padded(pixels, window, 1)[BORDER]
     arcs = join_tiles([tile_pieces(read_padded(store.ids, window, 1), window, store.shape, border)])
     pixel_m2 = pixel_m[0] * pixel_m[1]
-    rules = Rules(config.min_hole_m2 / pixel_m2, config.min_area_m2 / pixel_m2, config.min_width_m, config.min_border)
+    rules = Rules(
+        min_hole_px=config.min_hole_m2 / pixel_m2,
+        min_area_px=config.min_area_m2 / pixel_m2,
+        min_width_m=config.min_width_m,
+        min_border=config.min_border,
+    )
     target = merged_ids(
         arcs, store.area_px, store.class_of, rules=rules, pixel_m=pixel_m, objects=(FIELD, FOREST), void=VOID
     )

@@ -27,6 +27,7 @@ from hedgerow.config import RunConfig
 from hedgerow.edges.blocks import ArrayReader
 from hedgerow.jobs.scoring import score
 from hedgerow.models.store import CARD, WEIGHTS
+from hedgerow.records import BORDER
 from hedgerow.stages.label import label_scene
 from hedgerow.stages.trace import trace_scene
 from hedgerow.tracers import watershed
@@ -160,30 +161,23 @@ def test_the_counts_give_the_scores_of_hedgerow_score(case: fold_scores.Case, tm
     assert wanted["object_precision"] == pytest.approx(2 / 3)
 
 
-def test_merging_gives_the_regions_that_a_trace_gives() -> None:
+def test_merging_gives_the_regions_that_a_trace_gives(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     kind = rng.integers(0, 2, (9, 9)).repeat(8, 0).repeat(8, 1)
-    kind[30:33, 30:33] = 1 - kind[30, 30]
+    kind[:8, :8], kind[2:5, 2:5], kind[68:] = 1, 0, 2  # a field with a hole, a narrow wood
     pixels = np.stack([np.where(kind == k, 250, 2) for k in range(4)]).astype(np.uint8)
+    for column, border in ((20, 40), (40, 200), (60, 60)):  # lines, of which two are faint
+        pixels[BORDER, :, column] = border
     geobox = GeoBox(kind.shape, TRANSFORM, "EPSG:32632")
-    rules = {"min_area_m2": 100.0, "min_hole_m2": 20.0, "min_width_m": 9.0, "min_border": 0.2}
-    config = RunConfig(**rules)
-    tracer = watershed.build(watershed.Config(min_seed_px=1))
-
-    reader = ArrayReader(pixels)
-
-    def labelled(folder: Path) -> object:
-        return label_scene(reader, ArrayReader(np.ones(kind.shape, bool)), tracer, folder)
-
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        store = labelled(Path(folder))
-        want = trace_scene(store, reader, geobox, **rules).regions.regions()
-        got = merged(store, reader, (1.0, 1.0), config)
-        before = store.regions()
+    rules = {"min_area_m2": 100.0, "min_hole_m2": 20.0, "min_width_m": 4.0, "min_border": 0.2}
+    reader, tracer = ArrayReader(pixels), watershed.build(watershed.Config(min_seed_px=1, max_seed_border=0.1))
+    store = label_scene(reader, ArrayReader(np.ones(kind.shape, bool)), tracer, tmp_path)
+    want = trace_scene(store, reader, geobox, **rules).regions.regions()
+    got = merged(store, reader, (1.0, 1.0), RunConfig(**rules))
     np.testing.assert_array_equal(got.labels, want.labels)
-    assert len(np.unique(got.labels)) < len(np.unique(before.labels))
+    for rule in rules:
+        without = merged(store, reader, (1.0, 1.0), RunConfig(**(rules | {rule: 0.0})))
+        assert not np.array_equal(without.labels, want.labels), rule
 
 
 def counts(tp: float, fp: float, fn: float) -> fold_scores.Sums:

@@ -1,5 +1,6 @@
 """From one probability raster all results are the same, whatever the tiles, the scheduler and the workers."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +58,12 @@ def rasters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+RULES = {"min_area_m2": 200.0, "min_width_m": 9.0, "min_border": 0.75, "simplify_m": 3.0}
+
+
 def results(out: Path, work: Path, *, tile_px: int, scheduler: str, workers: int) -> Results:
     """Map and measure as `compare` does."""
-    rules = {"min_area_m2": 200.0, "min_width_m": 9.0, "min_border": 0.4, "simplify_m": 3.0}
-    config = RunConfig(tile_px=tile_px, scheduler=scheduler, workers=workers, **rules)
+    config = RunConfig(tile_px=tile_px, scheduler=scheduler, workers=workers, **RULES)
     with Graph(scheduler, workers) as graph:
         task = MapArm(config, out, work)
         mapped = list(graph.each(task, [MapItem("scene", arm, "scene.tif") for arm in ARMS]))
@@ -105,6 +108,14 @@ def test_the_world_is_worth_comparing(expected: Results) -> None:
     values = {s.metric: s.value for s in expected.scores if s.layer == "all" and s.arm == "other" and s.input is None}
     for metric in ("erqa", "continuity", "boundary_iou", "boundary_f1", "object_f1"):
         assert 0.05 < values[metric] < 0.99
+
+
+@pytest.mark.parametrize("rule", ["min_width_m", "min_border"])
+def test_every_rule_joins_something_here(rule: str, rasters: Path, expected: Results, tmp_path: Path) -> None:
+    arm = ARMS[0]
+    shutil.copytree(probability_path(rasters, "scene", arm).parent, probability_path(tmp_path, "scene", arm).parent)
+    task = MapArm(RunConfig(tile_px=2048, **(RULES | {rule: 0.0})), tmp_path, tmp_path / "work")
+    assert task(MapItem("scene", arm, "scene.tif")).summary["fields"] > len(expected.fields[arm])
 
 
 @pytest.mark.parametrize("layer", ["fields", "borders"])

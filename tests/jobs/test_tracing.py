@@ -19,6 +19,7 @@ import hedgerow
 from hedgerow.edges import components
 from hedgerow.errors import ConfigError, GeometryError, HedgerowError, SourceError
 from hedgerow.geo.windows import Window
+from hedgerow.jobs.seams import check_seams
 from hedgerow.jobs.tracing import Rules, trace_file
 from hedgerow.records import BORDER, FIELD
 from hedgerow.sources import _traceable
@@ -273,11 +274,7 @@ def test_a_raster_that_holds_no_labels_is_refused(
         ({"kind": "classes"}, "5, 7 stands for no class .0 other, 1 field, 2 forest, 3 border"),
         ({"tracer": "watershed"}, "labels are taken as they are"),
         ({"tracer": "watershet"}, "did you mean 'watershed'"),
-        ({"rules": Rules(min_border=0.5)}, "min_border = 0.5: is for rasters of probabilities"),
-        (
-            {"kind": "classes", "raster": "l.tif", "rules": Rules(min_border=0.5)},
-            "5, 7 stands for no class|is for rasters",
-        ),
+        ({"rules": Rules(min_border=0.5)}, "min_border = 0.5: .*l.tif tells no border probability"),
         ({"out": "l.tif/map.gpkg"}, "l.tif: cannot be written to"),
         ({"tile_px": 0}, "a tile of 0 px is impossible"),
         ({"raster": "missing.tif"}, "cannot be read as a raster"),
@@ -300,6 +297,26 @@ def test_sizes_that_are_none_are_refused_before_the_work(name: str, size: float)
         Rules(**{name: size})
     with pytest.raises(ConfigError, match=f"^{name} = {size}: must be"):
         hedgerow.trace(halves(), GeoBox((10, 20), TRANSFORM, "EPSG:32633"), **{name: size})
+
+
+def test_a_faint_line_parts_no_fields(raster, tmp_path: Path) -> None:
+    """Of two lines one is faint; where no border probability is known, nothing can be asked of it."""
+    pixels = np.zeros((4, 30, 60), np.uint8)
+    pixels[FIELD] = 250
+    for column, border in ((20, 100), (40, 200)):
+        pixels[FIELD, :, column - 1 : column + 1] = 255 - border
+        pixels[BORDER, :, column - 1 : column + 1] = border
+    path, field_alone = raster(tmp_path / "p.tif", pixels), raster(tmp_path / "f.tif", pixels[FIELD])
+    classes = raster(tmp_path / "c.tif", np.ones((30, 60), np.uint8))
+    for least, columns in ((0.0, [20, 20, 20]), (0.5, [40, 20]), (0.9, [60])):
+        out = tmp_path / f"{least}.gpkg"
+        trace_file(path, out, kind="probability", rules=Rules(min_border=least))
+        assert geopandas.read_file(out, layer="fields").area.tolist() == [4.0 * 30 * n for n in columns]
+    for other, kind in ((field_alone, "probability"), (classes, "classes")):
+        with pytest.raises(ConfigError, match=r"^min_border = 0.5: .*\.tif tells no border probability"):
+            trace_file(other, tmp_path / "map.gpkg", kind=kind, rules=Rules(min_border=0.5))
+        with pytest.raises(ConfigError, match=r"^min_border = 0.5"):
+            check_seams(other, kind=kind, rules=Rules(min_border=0.5))
 
 
 @pytest.mark.parametrize("border", [-0.1, 1.5, float("nan")])

@@ -21,14 +21,15 @@ from hedgerow.arcs.network import Arcs
 OUTSIDE = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """What does not stand alone (0: everything does)."""
 
     min_hole_px: float = 0.0
     min_area_px: float = 0.0
     min_width_m: float = 0.0
-    """Of a region's mean width: twice its area by its perimeter. That of a long strip is its width."""
+    """Of an object's mean width: twice its area by its perimeter, that of holes included. That of a strip is its width.
+    What only grows narrow by a sliver that joins it stays."""
     min_border: float = 0.0
     """Of the mean border probability (0..1) along a line that parts two objects of one class."""
 
@@ -51,8 +52,8 @@ def merged_ids(
         kind: (n + 1,) class per id.
         rules: objects of one class whose shared border is weaker than `min_border` join, the weakest border first; a
             region or void within one single object, below `min_hole_px`, joins it; an object below `min_area_px` or
-            `min_width_m` joins the neighbour that it opens to most, or ends up outside where it has none: the one with
-            the longest shared border, every metre of it counted as far as it is likely to be none.
+            `min_width_m` joins the neighbour with the most open border (metres x (1 - probability)), the longest of
+            equals; without a neighbour it ends up outside.
         pixel_m: (height, width) of a pixel.
         objects: the classes that have instances; adjoining regions of all other classes become one.
         void: the class of invalid areas: a void that is not a filled hole ends up outside.
@@ -66,8 +67,8 @@ def merged_ids(
             graph.join(np.where(is_object, kind, void), rules.min_border, never=void)
         if rules.min_hole_px > 0:
             graph.absorb(range(1, len(kind)), graph.smaller_than(rules.min_hole_px), _only_neighbour(is_object))
-        small = graph.smaller_than(rules.min_area_px, rules.min_width_m)
         if rules.min_area_px > 0 or rules.min_width_m > 0:
+            small = graph.smaller_than(rules.min_area_px, rules.min_width_m)
             graph.absorb(np.flatnonzero(is_object).tolist(), small, _most_open_neighbour(is_void))
         target = graph.targets()
     target[is_void[target]] = OUTSIDE
@@ -102,7 +103,7 @@ class _Border(NamedTuple):
 
 
 Choice = Callable[[dict[int, _Border]], int | None]
-Test = Callable[[int], bool]
+TooSmall = Callable[[int], bool]
 
 
 class _Graph:
@@ -111,16 +112,19 @@ class _Graph:
     def __init__(self, arcs: Arcs, area_px: NDArray[np.integer], pixel_m: tuple[float, float]) -> None:
         self.area: list[int] = area_px.tolist()
         self.pixel_m2 = pixel_m[0] * pixel_m[1]
+        self.perimeter_m = [0.0] * len(self.area)
         self.into = list(range(len(self.area)))
         self.borders: defaultdict[int, dict[int, _Border]] = defaultdict(dict)
         pairs = zip(arcs.left.tolist(), arcs.right.tolist(), strict=True)
         pixels = 2 * arcs.cracks.sum(axis=1)
-        told = zip(arcs.lengths_m(pixel_m).tolist(), pixels.tolist(), arcs.border_sum.tolist(), strict=True)
-        for (a, b), border in zip(pairs, told, strict=True):
-            self._add_border(a, b, _Border(*border))
+        measures = zip(arcs.lengths_m(pixel_m).tolist(), pixels.tolist(), arcs.border_sum.tolist(), strict=True)
+        for (a, b), border in zip(pairs, map(_Border._make, measures), strict=True):
+            self._add_border(a, b, border)
+            self.perimeter_m[a] += border.length_m
+            self.perimeter_m[b] += border.length_m
 
     def join(self, kind: NDArray[np.uint8], below: float, *, never: int) -> None:
-        """Join two regions of one kind, again and again those that the weakest border parts, until none is weaker."""
+        """Join two regions of one kind, always those that the weakest border parts, while it is weaker than `below`."""
         queue = [
             (border.strength, a, b)
             for a, borders in self.borders.items()
@@ -139,16 +143,15 @@ class _Graph:
                 if (strength := self.borders[into][i].strength) < below:
                     heappush(queue, (strength, min(into, i), max(into, i)))
 
-    def smaller_than(self, area_px: float, width_m: float = 0.0) -> Test:
+    def smaller_than(self, area_px: float, width_m: float = 0.0) -> TooSmall:
         """Return a test of a region's area and mean width."""
 
         def test(i: int) -> bool:
-            perimeter_m = sum(border.length_m for border in self.borders[i].values()) if width_m else 0
-            return self.area[i] < area_px or 2 * self.area[i] * self.pixel_m2 < width_m * perimeter_m
+            return self.area[i] < area_px or 2 * self.area[i] * self.pixel_m2 < width_m * self.perimeter_m[i]
 
         return test
 
-    def absorb(self, candidates: Iterable[int], too_small: Test, choose: Choice) -> None:
+    def absorb(self, candidates: Iterable[int], too_small: TooSmall, choose: Choice) -> None:
         """Merge every candidate that is too small into the neighbour that `choose` names; None leaves it."""
         queue = [(self.area[i], i) for i in candidates if self.into[i] == i and too_small(i)]
         waiting = {i for _, i in queue}
@@ -177,6 +180,8 @@ class _Graph:
     def _merge(self, i: int, into: int) -> None:
         self.into[i] = into
         self.area[into] += self.area[i]
+        shared = self.borders[i].get(into)  # none where an island in nodata ends up outside
+        self.perimeter_m[into] += self.perimeter_m[i] - (2 * shared.length_m if shared else 0)
         for neighbour, border in self.borders.pop(i).items():
             del self.borders[neighbour][i]
             if neighbour != into:
@@ -193,8 +198,8 @@ def _only_neighbour(is_object: NDArray[np.bool_]) -> Choice:
 
 def _most_open_neighbour(is_void: NDArray[np.bool_]) -> Choice:
     def choose(borders: dict[int, _Border]) -> int:
-        regions = ((border.open_m, -i) for i, border in borders.items() if i != OUTSIDE and not is_void[i])
-        return -max(regions, default=(0.0, OUTSIDE))[1]
+        regions = ((b.open_m, b.length_m, -i) for i, b in borders.items() if i != OUTSIDE and not is_void[i])
+        return -max(regions, default=(0.0, 0.0, OUTSIDE))[2]
 
     return choose
 

@@ -20,7 +20,7 @@ from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.windows import grid
 from hedgerow.graph import Graph
 from hedgerow.jobs.exporting import refuse_existing
-from hedgerow.records import FieldMap
+from hedgerow.records import CLASSES, FieldMap
 from hedgerow.sources._codes import kind_and_codes
 from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
 from hedgerow.stages.label import label_raster, label_scene
@@ -197,7 +197,8 @@ def open_raster(path: Path, kind: str | None, tracer: str | Mapping[str, Any], r
         )
     settings["kind"] = _DEFAULT_TRACER[kind] if name == "arcs" else name
     registry.configure("tracers", settings)
-    refuse_wrong_border(rules.min_border, known=kind == "probability")
+    known = kind == "probability" and found.count == len(CLASSES)
+    refuse_wrong_border(rules.min_border, known=known, what=str(path))
     return Raster(reader(found, kind, codes), settings)
 
 

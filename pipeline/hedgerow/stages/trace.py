@@ -47,7 +47,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class TracedScene:
-    """The outlines of a map, and the regions that they are unsimplified (after min-hole and min-area)."""
+    """The outlines of a map, and the regions that they are unsimplified (after all that joins)."""
 
     outlines: Outlines
     regions: RegionStore
@@ -94,7 +94,8 @@ def trace_scene(
 
     Args:
         regions: what `label_scene` or `label_array` returned.
-        pixels: probabilities (classes, height, width) uint8, for the confidences; None: every confidence is 1.
+        pixels: probabilities (classes, height, width) uint8, for the confidences and for what joins; None: every
+            confidence is 1.
         geobox: CRS and transform of the raster.
         tile_px: side of the tiles that are traced at a time.
         simplify_m: see `arcs.simplify`: square root of a triangle's area in m2, no distance. 0 keeps every corner.
@@ -103,9 +104,10 @@ def trace_scene(
         smooth: see `arcs.smooth`: rounds of corner cutting. 0 does nothing.
         smooth_reach_m: how far before a corner its curve may begin; None: 4 pixels.
         min_area_m2: a smaller field or forest goes to the neighbour with the longest shared border, `other` included;
-            with `pixels` every metre of it counts as far as it is likely to be no border.
+            with `pixels` every metre of it counts as far as it is likely to be no border. Without a neighbour it goes.
         min_hole_m2: a smaller region or nodata area enclosed by one single field is filled.
-        min_width_m: a field or forest of which twice the area by the perimeter is less goes the same way: a sliver.
+        min_width_m: a field or forest of which twice the area by the perimeter (of holes, too) is less goes the same
+            way: a sliver.
         min_border: two fields (or two forests) join if the mean border probability (0..1) between them is less, the
             weakest first. Only with `pixels`.
         source: path of the input, as written into the fields.
@@ -123,7 +125,12 @@ def trace_scene(
     pixel_m = pixel_size_m(geobox)
     arcs, sums = _traced(regions, pixels, tile_px, each)
     pixel_m2 = pixel_m[0] * pixel_m[1]
-    rules = Rules(min_hole_m2 / pixel_m2, min_area_m2 / pixel_m2, min_width_m, min_border)
+    rules = Rules(
+        min_hole_px=min_hole_m2 / pixel_m2,
+        min_area_px=min_area_m2 / pixel_m2,
+        min_width_m=min_width_m,
+        min_border=min_border,
+    )
     target = merged_ids(
         arcs, regions.area_px, regions.class_of, rules=rules, pixel_m=pixel_m, objects=(FIELD, FOREST), void=VOID
     )
