@@ -27,14 +27,14 @@ from hedgerow.arcs.tile import tile_pieces
 from hedgerow.geo.windows import whole
 
 AERIAL_GRID: Mapping[str, Sequence[Any]] = {
-    "work_m": (1.0, 2.0), "sigma_m": (2.0, 3.0, 4.0), "contrast": (0.125, 0.16, 0.2), "low_share": (0.2,),
+    "work_m": (1.0, 2.0), "sigma_m": (2.0, 3.0), "contrast": (0.125, 0.16, 0.2), "low_share": (0.2,),
     "marker_m": (2.9, 3.9, 5.0), "min_area_m2": (3000.0, 5000.0), "min_width_m": (0.0, 20.0),
     "max_texture": (0.1, 0.12, None),
 }  # fmt: skip
 SENTINEL2_GRID: Mapping[str, Sequence[Any]] = {
     "work_m": (5.0, 10.0), "sigma_m": (5.0, 7.5, 10.0, 15.0), "contrast": (0.06, 0.1, 0.125, 0.16),
     "low_share": (0.2,), "marker_m": (4.9, 6.9, 9.9, 14.0), "min_area_m2": (1000.0, 3000.0, 6000.0),
-    "min_width_m": (0.0, 25.0), "max_texture": (0.05, 0.08, 0.12, None),
+    "min_width_m": (0.0,), "max_texture": (0.05, 0.08, 0.12, None),
 }  # fmt: skip
 """What is tried; a wider grid was looked through by hand first (sigma 2 to 8 m, seeds 4 to 20 m off the edges)."""
 _WHAT_IS_A_FIELD: Mapping[str, Any] = {"min_area_m2": 0.0, "min_width_m": 0.0, "max_texture": None}

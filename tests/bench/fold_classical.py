@@ -50,17 +50,15 @@ def score_classical(folds: Sequence[Fold], out: Path) -> list[dict[str, Any]]:
 def counted(case: Case, axes: Mapping[str, Sequence[Any]], folder: Path) -> Table:
     """Return what is counted in a scene with every combination of the settings, from a file if it is there."""
     path, asked = folder / f"{case.name}.json", grid(axes)
-    if path.is_file():
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        table = {Settings(**row["settings"]): row["sums"] for row in rows}
-        if table.keys() >= set(asked):
-            return {one: table[one] for one in asked}
-    table = dict(grid_sums(case, asked))
-    rows = [{"settings": asdict(one), "sums": sums} for one, sums in table.items()]
-    folder.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".part").write_text(json.dumps(rows), encoding="utf-8")
-    path.with_suffix(".part").replace(path)
-    return table
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    table = {Settings(**row["settings"]): row["sums"] for row in rows}
+    if missing := [one for one in asked if one not in table]:
+        table |= dict(grid_sums(case, missing))
+        rows = [{"settings": asdict(one), "sums": sums} for one, sums in table.items()]
+        folder.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".part").write_text(json.dumps(rows), encoding="utf-8")
+        path.with_suffix(".part").replace(path)
+    return {one: table[one] for one in asked}
 
 
 def _sums(case: Case, settings: Settings) -> Sums:

@@ -34,8 +34,7 @@ from hedgerow.writers._probability import ProbabilityFile
 
 PRESET, CHOSEN = "preset", "chosen on the fold's training tiles"
 CHOICES: Mapping[str, Sequence[Any]] = {
-    "gsd_m": (1.0, 2.0), "max_seed_border": (0.06, 0.1, 0.15, 0.3), "min_border": (0.0, 0.35, 0.5),
-    "min_width_m": (0.0, 20.0),
+    "gsd_m": (1.0, 2.0), "max_seed_border": (0.06, 0.1, 0.15), "min_border": (0.0, 0.5), "min_width_m": (0.0, 20.0),
 }  # fmt: skip
 """What is tried: metres at which the network looks, largest border probability of a seed, smallest mean one of a border
 between two fields, narrowest field."""
