@@ -54,8 +54,9 @@ def measure(model: Path, settings: dict[str, Any], out: Path) -> dict[str, float
 def folds_of(table: Path) -> dict[str, Any]:
     """Return the table of a cross-validation as the card tells it."""
     found = json.loads(table.read_text(encoding="utf-8"))
-    without = "" if any(row["method"] == "unet" for row in found["rows"]) else " --unet-folds 0"
-    command = f"python tests/bench/folds.py -o FOLDS --folds {found['folds']} --init pretrained{without}"
+    unet = any(row["method"] == "unet" for row in found["rows"])
+    rest = "--unet-init pretrained_unet" if unet else "--unet-folds 0"
+    command = f"python tests/bench/folds.py -o FOLDS --folds {found['folds']} --init pretrained {rest}"
     return {"command": command, **found}
 
 

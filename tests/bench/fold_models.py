@@ -34,10 +34,11 @@ from hedgerow.writers._probability import ProbabilityFile
 
 PRESET, CHOSEN = "preset", "chosen on the fold's training tiles"
 CHOICES: Mapping[str, Sequence[Any]] = {
-    "gsd_m": (1.0, 2.0), "max_seed_border": (0.06, 0.1, 0.15), "min_border": (0.0, 0.5), "min_width_m": (0.0, 20.0),
+    "gsd_m": (1.0, 2.0), "max_field_seed_border": (0.06, 0.1, 0.15), "min_border": (0.0, 0.5),
+    "min_width_m": (0.0, 20.0),
 }  # fmt: skip
-"""What is tried: metres at which the network looks, largest border probability of a seed, smallest mean one of a border
-between two fields, narrowest field."""
+"""What is tried: metres at which the network looks, largest border probability of a field's seed, smallest mean one of
+a border between two fields, narrowest field."""
 
 Choice = tuple[tuple[str, Any], ...]
 """What is changed in the preset."""
@@ -65,7 +66,8 @@ class Predictions:
 
     def _config(self, preset: str, choice: Choice) -> RunConfig:
         changes = dict(choice)
-        sets = [f"tracer.max_seed_border={seed}"] if (seed := changes.pop("max_seed_border", None)) else []
+        name = "max_field_seed_border"
+        sets = [f"tracer.{name}={seed}"] if (seed := changes.pop(name, None)) else []
         changes |= {"model": str(self.model), "arms": ("fp32",), "threads": self.threads, "workers": 1}
         return resolve(RunConfig, file=find_config(preset), changes=changes, sets=sets)
 

@@ -123,6 +123,22 @@ def test_weak_pixels_are_followed_only_so_far():
 def test_a_low_threshold_above_the_high_one_is_refused():
     with pytest.raises(ConfigError, match="border_low"):
         registry.build("tracers", {"kind": "watershed", "max_seed_border": 0.2, "border_low": 0.3})
+    with pytest.raises(ConfigError, match=r"border_low 0\.3 must not exceed max_field_seed_border 0\.2"):
+        registry.build("tracers", {"kind": "watershed", "max_field_seed_border": 0.2, "border_low": 0.3})
+
+
+@pytest.mark.parametrize(("settings", "regions"), [({}, 2), ({"max_field_seed_border": 0.1}, 3)])
+def test_a_faint_border_parts_fields_and_no_woods(tmp_path, settings, regions):
+    """A field over a wood, both with the same faint line down their middle."""
+    pixels = np.zeros((4, 40, 60), np.uint8)
+    pixels[FIELD, :20], pixels[FOREST, 20:] = 250, 250
+    for col in (29, 30):
+        pixels[FIELD, :20, col], pixels[FOREST, 20:, col], pixels[BORDER, :, col] = 210, 210, 45
+    found = labelled(pixels, tmp_path, kind="watershed", **settings)
+    assert found.labels.max() == regions
+    assert (found.labels[20:] == found.labels[-1, -1]).all(), "the wood is one"
+    assert (found.labels[:20, 0] == 1).all()
+    assert (found.labels[:20, -1] == regions - 1).all()
 
 
 @st.composite

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 from skimage.segmentation import watershed
 
 from hedgerow.contracts import Tracer
-from hedgerow.records import BORDER
+from hedgerow.records import BORDER, FIELD
 from hedgerow.tracers._probabilities import checked, strongest
 from hedgerow.tracers._seeded import Seeded
 
@@ -28,6 +28,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     max_seed_border: float = Field(0.3, gt=0, le=1)
     """Seeds lie where the border probability is below this."""
+
+    max_field_seed_border: float | None = Field(None, gt=0, le=1)
+    """The same for the seeds of fields; None: as for all. Fields touch each other: a lower one lets fainter borders
+    part them, while woods and all else keep their seeds where borders are broad."""
 
     border_low: float | None = Field(None, gt=0, le=1)
     """Nor do they where it is below `max_seed_border` but at least this, connected with pixels above; None: there they
@@ -47,8 +51,10 @@ class Config(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _low_below_high(self) -> Config:
-        if self.border_low is not None and self.border_low > self.max_seed_border:
-            raise ValueError(f"border_low {self.border_low} must not exceed max_seed_border {self.max_seed_border}")
+        for name in ("max_seed_border", "max_field_seed_border"):
+            most = getattr(self, name)
+            if self.border_low is not None and most is not None and self.border_low > most:
+                raise ValueError(f"border_low {self.border_low} must not exceed {name} {most}")
         return self
 
 
@@ -63,8 +69,15 @@ class WatershedTracer(Seeded):
         kind, best = strongest(checked(pixels))
         total = pixels[:BORDER].sum(axis=0, dtype=np.uint16)
         sure = best >= np.float32(self.config.min_seed_share) * total
-        border = self.parting(pixels[BORDER] >= self.config.max_seed_border * 255, pixels[BORDER])
+        border = self.parting(pixels[BORDER] >= self._limits()[kind], pixels[BORDER])
         return np.where(valid & ~border & sure, kind.astype(np.int32) + 1, 0)
+
+    def _limits(self) -> NDArray[np.float32]:
+        """Return the largest border probability of a seed, 0..255, by its class."""
+        limits = np.full(BORDER, self.config.max_seed_border * 255, np.float32)
+        if self.config.max_field_seed_border is not None:
+            limits[FIELD] = self.config.max_field_seed_border * 255
+        return limits
 
     def flood(self, markers: NDArray[np.int32], pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Let the markers grow over the rising border probability until they meet; 0 where no marker can reach."""
