@@ -8,28 +8,26 @@ import itertools
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fold_pictures import write_picture
 from fold_plan import Fold
 from fold_scores import Case, Sums, aerial, denmark, pooled, worth
+from odc.geo.geobox import GeoBox
 
 from hedgerow import registry
-from hedgerow.arcs.join import join_tiles
-from hedgerow.arcs.merge import Rules, merged_ids
-from hedgerow.arcs.tile import tile_pieces
 from hedgerow.config import RunConfig, find_config, resolve
 from hedgerow.contracts import WindowReader
-from hedgerow.edges.blocks import read_padded
-from hedgerow.edges.regions import VOID, RegionStore
-from hedgerow.geo.windows import whole
+from hedgerow.edges.regions import RegionStore
 from hedgerow.jobs.mapping import probability_path
 from hedgerow.jobs.running import run
+from hedgerow.jobs.tracing import Rules
 from hedgerow.models.store import digest, read_card
-from hedgerow.records import BORDER, FIELD, FOREST, Regions
+from hedgerow.records import Regions
 from hedgerow.stages.label import label_scene
+from hedgerow.stages.trace import trace_scene
 from hedgerow.writers._probability import ProbabilityFile
 
 PRESET, CHOSEN = "preset", "chosen on the fold's training tiles"
@@ -62,7 +60,7 @@ class Predictions:
             with tempfile.TemporaryDirectory() as work:
                 found = label_scene(pixels, pixels.valid, tracer, Path(work), pixel_m=case.pixel_m)
                 for choice in alike:
-                    yield choice, merged(found, pixels, case.pixel_m, configs[choice])
+                    yield choice, merged(found, pixels, case.geobox, configs[choice])
 
     def _config(self, preset: str, choice: Choice) -> RunConfig:
         changes = dict(choice)
@@ -79,22 +77,9 @@ class Predictions:
         return out
 
 
-def merged(store: RegionStore, pixels: WindowReader, pixel_m: tuple[float, float], config: RunConfig) -> Regions:
+def merged(store: RegionStore, pixels: WindowReader, geobox: GeoBox, config: RunConfig) -> Regions:
     """Return the regions after all that joins has joined, as a run does it."""
-    window = whole(store.shape)
-    border = read_padded(pixels, window, 1)[BORDER]
-    arcs = join_tiles([tile_pieces(read_padded(store.ids, window, 1), window, store.shape, border)])
-    pixel_m2 = pixel_m[0] * pixel_m[1]
-    rules = Rules(
-        min_hole_px=config.min_hole_m2 / pixel_m2,
-        min_area_px=config.min_area_m2 / pixel_m2,
-        min_width_m=config.min_width_m,
-        min_border=config.min_border,
-    )
-    target = merged_ids(
-        arcs, store.area_px, store.class_of, rules=rules, pixel_m=pixel_m, objects=(FIELD, FOREST), void=VOID
-    )
-    return store.merged(target).regions()
+    return trace_scene(store, pixels, geobox, **asdict(Rules.of(config))).regions.regions()
 
 
 def score_model(predictions: Predictions, fold: Fold, pictures: Path, *, tune: bool) -> list[dict[str, Any]]:

@@ -173,10 +173,10 @@ def test_merging_gives_the_regions_that_a_trace_gives(tmp_path: Path) -> None:
     reader, tracer = ArrayReader(pixels), watershed.build(watershed.Config(min_seed_px=1, max_seed_border=0.1))
     store = label_scene(reader, ArrayReader(np.ones(kind.shape, bool)), tracer, tmp_path)
     want = trace_scene(store, reader, geobox, **rules).regions.regions()
-    got = merged(store, reader, (1.0, 1.0), RunConfig(**rules))
+    got = merged(store, reader, geobox, RunConfig(**rules))
     np.testing.assert_array_equal(got.labels, want.labels)
     for rule in rules:
-        without = merged(store, reader, (1.0, 1.0), RunConfig(**(rules | {rule: 0.0})))
+        without = merged(store, reader, geobox, RunConfig(**(rules | {rule: 0.0})))
         assert not np.array_equal(without.labels, want.labels), rule
 
 

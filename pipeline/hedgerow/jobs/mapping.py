@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.windows import Window
 from hedgerow.graph import Graph
 from hedgerow.jobs.planning import PlannedScene
+from hedgerow.jobs.tracing import Rules
 from hedgerow.records import ModelSpec, Tile
 from hedgerow.scaling import Scaling
 from hedgerow.stages.label import label_scene
@@ -120,14 +121,7 @@ class MapArm:
             pixels,
             pixels.geobox,
             tile_px=max(self.config.tile_px, 256),
-            simplify_m=self.config.simplify_m,
-            regularize_m=self.config.regularize_m,
-            smooth=self.config.smooth,
-            smooth_reach_m=self.config.smooth_reach_m,
-            min_area_m2=self.config.min_area_m2,
-            min_hole_m2=self.config.min_hole_m2,
-            min_width_m=self.config.min_width_m,
-            min_border=self.config.min_border,
+            **asdict(Rules.of(self.config)),
             source=item.source,
             arm=item.arm,
             each=each,

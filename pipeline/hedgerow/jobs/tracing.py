@@ -4,14 +4,15 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from hedgerow import registry
+from hedgerow.config import RunConfig
 from hedgerow.contracts import Each, Progress, one_by_one, silent
 from hedgerow.edges.blocks import BLOCK_PX
 from hedgerow.edges.regions import RegionStore
@@ -24,8 +25,8 @@ from hedgerow.records import CLASSES, FieldMap
 from hedgerow.sources._codes import kind_and_codes
 from hedgerow.sources._traceable import KINDS, Classes, Labels, Probabilities, header, kind_of, reader
 from hedgerow.stages.label import label_raster, label_scene
-from hedgerow.stages.shape import Shape, refuse_wrong_border, refuse_wrong_sizes
-from hedgerow.stages.trace import TILE_PX, TracedScene, trace_labels, trace_scene
+from hedgerow.stages.shape import Shape, refuse_wrong_sizes
+from hedgerow.stages.trace import TILE_PX, TracedScene, refuse_wrong_border, trace_labels, trace_scene
 from hedgerow.writers._layers import COLUMNS
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,11 @@ class Rules:
         refuse_wrong_sizes(min_area_m2=self.min_area_m2, min_hole_m2=self.min_hole_m2, min_width_m=self.min_width_m)
         refuse_wrong_border(self.min_border)
         Shape(self.simplify_m, self.regularize_m, self.smooth, self.smooth_reach_m)
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return what the settings of a run say of them."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
 
 
 AS_IS = Rules()

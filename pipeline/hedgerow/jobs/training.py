@@ -124,7 +124,9 @@ def _finished(backbone: Mapping[str, Any], model: nn.Module) -> dict[str, Any]:
 
     All: a default that changes later must not change what the card means.
     """
-    stored = getattr(model, "stored_settings", None)
-    backbone = stored() if stored else backbone
-    settings = registry.configure("backbones", backbone).model_dump(mode="json")
-    return {"kind": backbone["kind"], **settings} | ({"normalize": False} if "normalize" in settings else {})
+    settings: dict[str, Any]
+    if stored := getattr(model, "stored_settings", None):
+        settings = stored()
+    else:
+        settings = {"kind": backbone["kind"], **registry.configure("backbones", backbone).model_dump(mode="json")}
+    return settings | ({"normalize": False} if "normalize" in settings else {})

@@ -36,21 +36,6 @@ def refuse_wrong_sizes(**sizes: float) -> None:
             raise ConfigError(f"{name} = {size}: must be a number from 0 on; 0 changes nothing")
 
 
-def refuse_wrong_border(min_border: float, *, known: bool = True, what: str = "this raster") -> None:
-    """Take the smallest border probability (0..1) that parts two fields; 0 where none is known of `what`.
-
-    Raises:
-        ConfigError: it is no probability, or there is nothing to compare it with.
-    """
-    if not 0 <= min_border <= 1:
-        raise ConfigError(f"min_border = {min_border}: must be a probability from 0 to 1; 0 changes nothing")
-    if min_border and not known:
-        raise ConfigError(
-            f"min_border = {min_border}: {what} tells no border probability, which takes the four bands other, field, "
-            f"forest and border: leave it out"
-        )
-
-
 @dataclass(frozen=True)
 class Shape:
     """What is asked for; 0 leaves out a step.

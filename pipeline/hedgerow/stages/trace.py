@@ -23,13 +23,13 @@ from hedgerow.arcs.tile import Pieces, tile_pieces
 from hedgerow.contracts import Each, WindowReader, one_by_one
 from hedgerow.edges.blocks import read_padded
 from hedgerow.edges.regions import VOID, RegionStore
-from hedgerow.errors import GeometryError
+from hedgerow.errors import ConfigError, GeometryError
 from hedgerow.geo.metres import pixel_size_m
 from hedgerow.geo.windows import Window, grid
 from hedgerow.records import BORDER, FIELD, FOREST, REGION_CLASSES, FieldMap
 from hedgerow.stages.label import label_array
 from hedgerow.stages.outlines import Outlines, outlines
-from hedgerow.stages.shape import Shape, refuse_wrong_border, refuse_wrong_sizes, shaped
+from hedgerow.stages.shape import Shape, refuse_wrong_sizes, shaped
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -66,6 +66,21 @@ class TracedScene:
     def layers(self) -> dict[str, Iterator[GeoDataFrame]]:
         """Return both layers part by part, for a map that need not fit in memory."""
         return self.outlines.layers(self.each)
+
+
+def refuse_wrong_border(min_border: float, *, known: bool = True, what: str = "this raster") -> None:
+    """Take the smallest border probability (0..1) that parts two fields; 0 where none is known of `what`.
+
+    Raises:
+        ConfigError: it is no probability, or there is nothing to compare it with.
+    """
+    if not 0 <= min_border <= 1:
+        raise ConfigError(f"min_border = {min_border}: must be a probability from 0 to 1; 0 changes nothing")
+    if min_border and not known:
+        raise ConfigError(
+            f"min_border = {min_border}: {what} tells no border probability, which takes the four bands other, field, "
+            f"forest and border: leave it out"
+        )
 
 
 def trace_scene(
